@@ -1,0 +1,436 @@
+/*
+ * phos/client.h - fire-and-forget logging of events to the ingestion API.
+ *
+ *   open ─► log, log, log … (any thread) ─► flush ─► close ─► free
+ */
+#ifndef PHOS_CLIENT_H
+#define PHOS_CLIENT_H
+
+#include "phos/event.h"
+#include "phos/transport.h"
+#include "phos/worker.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct phos_client phos_client;
+
+/* For deep_sleep_after_ms: never. */
+#define PHOS_NEVER_MS UINT32_MAX
+
+/** Where the time of a log call comes from. */
+typedef enum phos_clock {
+    PHOS_CLOCK_COUNTER = 0, /* processor's invariant counter, else COARSE */
+    PHOS_CLOCK_COARSE = 1,  /* the kernel's tick: 1 to 10 ms */
+    PHOS_CLOCK_EXACT = 2    /* microseconds; costs about 20 ns a call */
+} phos_clock;
+
+/** What became of an accepted event. Exactly one of these, once. */
+typedef enum phos_outcome {
+    PHOS_OUTCOME_DELIVERED = 0,
+    PHOS_OUTCOME_DUPLICATE = 1, /* its id was logged before */
+    PHOS_OUTCOME_REFUSED = 2,   /* the service said no to this event */
+    PHOS_OUTCOME_DROPPED = 3,   /* given up; it did not arrive */
+    PHOS_OUTCOME_UNKNOWN = 4    /* given up; it may have arrived */
+} phos_outcome;
+
+enum { PHOS_OUTCOME_COUNT = 5 };
+
+/** Why. */
+typedef enum phos_reason {
+    PHOS_REASON_NONE = 0, /* delivered, duplicate */
+    PHOS_REASON_INVALID =
+        1, /* refused: 400, 422 and the like, standing alone */
+    PHOS_REASON_TOO_LARGE = 2, /* refused: 413, standing alone */
+    PHOS_REASON_POISON = 3,    /* refused: fails alone while others succeed */
+    PHOS_REASON_AGE = 4,       /* dropped, unknown: older than age_max_ms */
+    PHOS_REASON_CLOSED = 5,    /* dropped, unknown: close ran out of time */
+    PHOS_REASON_DAMAGED = 6    /* dropped: its record cannot be read */
+} phos_reason;
+
+/* Known today; and how many a ledger has room for, so that more can come. */
+enum { PHOS_REASON_COUNT = 7, PHOS_REASON_SLOTS = 16 };
+
+/** Receipt of one accepted event. */
+typedef struct phos_receipt {
+    phos_event_id id;
+    uint64_t cookie;
+    phos_outcome outcome;
+    phos_reason reason;
+    uint32_t sends;  /* times it was part of a request */
+    int http_status; /* of its last answer; 0: none */
+    uint64_t age_ms; /* from the log call to the verdict */
+} phos_receipt;
+
+/**
+ * Takes receipts, in the order of the verdicts; borrowed for the call.
+ * May call phos_client_log() and phos_client_stats(). Threads: loop.
+ */
+typedef void phos_receipts_fn(const phos_receipt *receipts, size_t count,
+                              void *user_data);
+
+/**
+ * Takes an event that the service refused, as the JSON that was sent; borrowed
+ * for the call. The receipt follows. Threads: loop.
+ */
+typedef void phos_refused_fn(const phos_receipt *receipt, phos_str event_json,
+                             void *user_data);
+
+/**
+ * Adjusts an easy handle (CURL *) before each request, for settings that have
+ * no option here: client certificates, an interface. Threads: loop.
+ */
+typedef void phos_easy_fn(void *curl_easy, void *user_data);
+
+/**
+ * Settings of a client. Made by phos_options_default(), which writes real
+ * values. Where use_environment is true, a text left empty and a number still
+ * at its default are taken from the environment at open: PHOSPHO_API_KEY,
+ * PHOSPHO_PROJECT_ID, and PHOS_<NAME IN CAPITALS> for those marked (env).
+ * What code sets wins. A process with raised privileges (setuid) ignores the
+ * environment.
+ */
+typedef struct phos_options {
+    size_t struct_size;
+
+    phos_str endpoint;   /* (env) absolute http or https URL, any path prefix;
+                            "/api/ingest/batch" is appended; required */
+    phos_str api_key;    /* secret; PHOSPHO_API_KEY; required */
+    phos_str project_id; /* PHOSPHO_PROJECT_ID; left out of events if empty */
+
+    /* batches */
+    uint32_t linger_ms;        /* (env) longest wait of an event for company;
+                                  default 500 */
+    uint32_t batch_events_max; /* (env) 1 to 100; default 100 */
+    uint32_t batch_bytes_max;  /* (env) of a body, 1 KiB to 8 MiB; an event
+                                  larger than this travels alone;
+                                  default 1 MiB */
+    uint32_t in_flight_max;    /* (env) requests at a time, 1 to 16;
+                                  default 4 */
+
+    /* the ring */
+    uint32_t ring_bytes;          /* (env) a power of two, 64 KiB to 1 GiB;
+                                     default 4 MiB */
+    uint32_t event_bytes_max;     /* (env) of a record, at most ring_bytes / 16;
+                                     default 256 KiB */
+    uint32_t full_wait_ms;        /* (env) longest wait of a log call for room;
+                                     default 0: reject at once */
+    phos_clock clock;             /* default PHOS_CLOCK_COUNTER */
+    uint32_t deep_sleep_after_ms; /* (env) idle time after which the worker
+                                 sleeps without a timer, so that the next log
+                                 call wakes it with one system call;
+                                 PHOS_NEVER_MS: keep a slow tick for ever;
+                                 default 2000 */
+
+    /* delivery */
+    uint32_t retry_base_ms; /* (env) first wait is up to this; default 250 */
+    uint32_t retry_cap_ms;  /* (env) longest wait of our own choosing;
+                               default 30,000 */
+    uint64_t age_max_ms;    /* (env) older events are given up; 0: never;
+                               default 3,600,000 */
+    uint32_t events_per_minute;  /* (env) pace; 0: none; default 0 */
+    uint32_t dedupe_window;      /* (env) ids remembered, 0 to 1,048,576;
+                                    default 65,536 */
+    uint32_t connect_timeout_ms; /* (env) default 10,000 */
+    uint32_t request_timeout_ms; /* (env) whole exchange; default 30,000 */
+
+    /* the connection */
+    phos_str proxy;            /* (env) URL; empty: none, whatever the
+                                  environment says to others */
+    phos_str ca_file;          /* (env) PEM bundle; empty: the system's */
+    phos_str unix_socket_path; /* (env) connect here instead of host and port */
+    phos_str user_agent;       /* (env) default "libphos/<version>" */
+    uint32_t gzip_level;       /* (env) 0 (off) to 9; needs a build with gzip;
+                                  default 0 */
+    bool allow_plain_http;     /* (env) let a key travel over http to a host
+                                  that is not loopback; default false */
+    bool use_environment;      /* default true */
+
+    /* process exit */
+    uint32_t exit_flush_ms; /* (env) close with this deadline at exit(); 0: no
+                               exit handler; default 0 */
+
+    /* what the application hears; user_data goes to all four */
+    phos_receipts_fn *on_receipts;
+    phos_refused_fn *on_refused;
+    phos_diagnostic_fn *on_diagnostic;
+    phos_easy_fn *on_easy;
+    void *user_data;
+
+    /* what the client stands on */
+    phos_worker *worker;             /* NULL: one of its own */
+    const phos_transport *transport; /* NULL: libcurl */
+    phos_allocator allocator;        /* zeroed: the worker's, else malloc */
+} phos_options;
+
+static inline phos_options phos_options_default(void)
+{
+    phos_options options;
+    const phos_str none = phos_str_make(NULL, 0);
+
+    options.struct_size = sizeof(options);
+    options.endpoint = none;
+    options.api_key = none;
+    options.project_id = none;
+    options.linger_ms = 500;
+    options.batch_events_max = 100;
+    options.batch_bytes_max = 1048576;
+    options.in_flight_max = 4;
+    options.ring_bytes = 4194304;
+    options.event_bytes_max = 262144;
+    options.full_wait_ms = 0;
+    options.clock = PHOS_CLOCK_COUNTER;
+    options.deep_sleep_after_ms = 2000;
+    options.retry_base_ms = 250;
+    options.retry_cap_ms = 30000;
+    options.age_max_ms = 3600000;
+    options.events_per_minute = 0;
+    options.dedupe_window = 65536;
+    options.connect_timeout_ms = 10000;
+    options.request_timeout_ms = 30000;
+    options.proxy = none;
+    options.ca_file = none;
+    options.unix_socket_path = none;
+    options.user_agent = none;
+    options.gzip_level = 0;
+    options.allow_plain_http = false;
+    options.use_environment = true;
+    options.exit_flush_ms = 0;
+    options.on_receipts = NULL;
+    options.on_refused = NULL;
+    options.on_diagnostic = NULL;
+    options.on_easy = NULL;
+    options.user_data = NULL;
+    options.worker = NULL;
+    options.transport = NULL;
+    options.allocator.allocate = NULL;
+    options.allocator.reallocate = NULL;
+    options.allocator.release = NULL;
+    options.allocator.user_data = NULL;
+    return options;
+}
+
+/**
+ * accepted = delivered + duplicate + refused + dropped + unknown + pending.
+ * Counts events that the worker has read, or, in a close report and after a
+ * flush, all that were accepted before.
+ */
+typedef struct phos_ledger {
+    uint64_t accepted;
+    uint64_t delivered;
+    uint64_t duplicate;
+    uint64_t refused;
+    uint64_t dropped;
+    uint64_t unknown;
+    uint64_t pending;
+    uint64_t by_reason[PHOS_REASON_SLOTS]; /* of refused, dropped, unknown */
+} phos_ledger;
+
+/* Calls that were rejected, by cause; never part of `accepted`. */
+typedef struct phos_rejections {
+    uint64_t full;
+    uint64_t invalid;
+    uint64_t too_large;
+    uint64_t closed;
+} phos_rejections;
+
+enum { PHOS_HISTOGRAM_BUCKETS = 64 };
+
+/**
+ * Counts by magnitude. Bucket i holds values in
+ * [phos_histogram_bucket_min(i), phos_histogram_bucket_min(i + 1)).
+ */
+typedef struct phos_histogram {
+    uint64_t count;
+    uint64_t sum;
+    uint64_t max;
+    uint64_t buckets[PHOS_HISTOGRAM_BUCKETS];
+} phos_histogram;
+
+/** The least value counted in bucket i: two buckets for each power of two. */
+PHOS_EXTERN uint64_t phos_histogram_bucket_min(unsigned bucket);
+
+/**
+ * The value below which a share of the counted values lies, to the upper end
+ * of its bucket. percentile 0 to 100. 0 when nothing was counted.
+ */
+PHOS_EXTERN uint64_t phos_histogram_percentile(const phos_histogram *histogram,
+                                               double percentile);
+
+/** Where delivery stands. */
+typedef enum phos_state {
+    PHOS_STATE_RUNNING = 0,
+    PHOS_STATE_OUTAGE = 1, /* nothing succeeds; one probe at a time */
+    PHOS_STATE_CONFIG = 2, /* refused as configured; see last_error */
+    PHOS_STATE_CLOSING = 3,
+    PHOS_STATE_CLOSED = 4
+} phos_state;
+
+/** Statistics of a client since open; one consistent snapshot. */
+typedef struct phos_stats {
+    size_t struct_size; /* set by the caller: sizeof(phos_stats) */
+    phos_state state;
+    phos_ledger ledger;
+    phos_rejections rejected;
+
+    uint64_t unread_bytes;        /* in the ring, not yet seen by the worker */
+    uint64_t ring_used_bytes;     /* in the ring, not yet released */
+    uint64_t ring_used_bytes_max; /* high-water mark, as the worker saw it */
+    uint64_t parked_bytes;        /* moved out of the ring, waiting */
+    uint64_t stalled_record_age_ms; /* oldest claimed but unfinished log call */
+
+    uint64_t batches;      /* answered with a verdict for all their events */
+    uint64_t batch_events; /* events in them: fill = batch_events / batches */
+    uint64_t requests;     /* started */
+    uint64_t retries;      /* requests that repeat at least one event */
+    uint64_t bytes_sent;
+    uint64_t bytes_received;
+    uint32_t in_flight; /* requests under way now */
+
+    uint32_t config_answers; /* in a row, while the configuration is refused */
+
+    int last_http_status;  /* 0: none yet */
+    phos_error last_error; /* status PHOS_OK: none yet */
+
+    phos_histogram queue_age_ms;  /* from log call to first send */
+    phos_histogram round_trip_us; /* from send to answer */
+} phos_stats;
+
+/** What became of everything, at close. Its parts always add up. */
+typedef struct phos_close_report {
+    size_t struct_size; /* set by phos_client_close() */
+    phos_ledger ledger;
+    phos_rejections rejected;
+    phos_error last_error;
+} phos_close_report;
+
+/**
+ * Opens a client and starts its worker, or joins options->worker.
+ *
+ * options     everything is copied; endpoint and api_key are required
+ * ret_client  to be closed, then freed with phos_client_free()
+ *
+ * What was wrong, with the option's name, goes to options->on_diagnostic.
+ *
+ * Returns  PHOS_OK
+ *          PHOS_E_INVALID    an option is missing or out of range
+ *          PHOS_E_INSECURE   plain http to a host that is not loopback
+ *          PHOS_E_UNSUPPORTED  gzip_level in a build without gzip
+ *          PHOS_E_FORKED     options->worker was opened by the parent
+ *          PHOS_E_NO_MEMORY, PHOS_E_SYSTEM
+ * Threads  any, not in a signal handler.
+ */
+PHOS_EXTERN phos_status phos_client_open(const phos_options *options,
+                                         phos_client **ret_client);
+
+/**
+ * Queues one event. Never blocks (unless full_wait_ms says so), allocates or
+ * touches the network.
+ *
+ * event    input and output are required; all is borrowed and copied
+ * ret_id   the event's id, made at the call; NULL if not wanted
+ *
+ * Returns  PHOS_OK           accepted; it gets exactly one receipt
+ *          PHOS_E_FULL       rejected, no room; worth trying again
+ *          PHOS_E_CLOSED     rejected, close came first, or client is NULL
+ *          PHOS_E_INVALID    rejected, the event breaks its documented shape
+ *          PHOS_E_TOO_LARGE  rejected, more than event_bytes_max
+ *          PHOS_E_FORKED     rejected, the client was opened by the parent
+ * Threads  any number at once; signal handlers; callbacks.
+ * Source   Ingestion API, event object.
+ */
+PHOS_EXTERN phos_status phos_client_log(phos_client *client,
+                                        const phos_event *event,
+                                        phos_event_id *ret_id);
+
+/** What a flush waits for. */
+typedef enum phos_flush_mode {
+    PHOS_FLUSH_DELIVERED = 0 /* every event accepted before has its verdict */
+} phos_flush_mode;
+
+/**
+ * Sends what is queued without lingering and waits for the verdicts of the
+ * events accepted before the call.
+ *
+ * Returns  PHOS_OK           every one has its verdict (not only delivered
+ *                            ones: see the ledger)
+ *          PHOS_E_TIMEOUT    timeout_ms passed first
+ *          PHOS_E_CONFIG     the service refuses the configuration; what is
+ *                            queued stays queued
+ *          PHOS_E_CLOSED     close came first, or client is NULL
+ *          PHOS_E_WOULD_DEADLOCK  called in a callback
+ *          PHOS_E_FORKED
+ * Threads  any, not in a signal handler.
+ */
+PHOS_EXTERN phos_status phos_client_flush(phos_client *client,
+                                          phos_flush_mode mode,
+                                          uint32_t timeout_ms);
+
+/**
+ * Takes no more events, delivers what it can until the deadline, gives up the
+ * rest and reports. A second close waits for the first and reports the same.
+ *
+ * timeout_ms  0: give up everything that has no verdict now
+ * ret_report  may be NULL; its parts add up in every case
+ *
+ * Returns  PHOS_OK           no event had to be given up at the deadline
+ *          PHOS_E_TIMEOUT    some were given up: dropped or unknown
+ *          PHOS_E_CONFIG     the same, and the configuration is why
+ *          PHOS_E_CLOSED     client is NULL
+ *          PHOS_E_WOULD_DEADLOCK  called in a callback
+ *          PHOS_E_FORKED
+ * Threads  any, not in a signal handler.
+ */
+PHOS_EXTERN phos_status phos_client_close(phos_client *client,
+                                          uint32_t timeout_ms,
+                                          phos_close_report *ret_report);
+
+/**
+ * Frees a client; one that is not closed is closed first with deadline 0. No
+ * other thread may be inside a call with it. NULL is ignored.
+ *
+ * Waits no longer than a fifth of a second for the worker. If a callback or a
+ * transport that owes an answer holds it up, the rest happens when they have
+ * ended, and until then callbacks may come.
+ *
+ * Threads  owner; not in a callback of this client, not in a signal handler.
+ */
+PHOS_EXTERN void phos_client_free(phos_client *client);
+
+/**
+ * Begins to drain: from now on nothing lingers. Events are still accepted
+ * until phos_client_close(). For a SIGTERM handler.
+ *
+ * Threads  any; signal handlers.
+ */
+PHOS_EXTERN void phos_client_begin_shutdown(phos_client *client);
+
+/**
+ * Replaces the key. Delivery that was paused by 401 or 403 goes on at once, or
+ * when the service's Retry-After has passed.
+ *
+ * Returns  PHOS_OK, PHOS_E_INVALID (empty, or bytes that no header may hold),
+ *          PHOS_E_CLOSED, PHOS_E_NO_MEMORY, PHOS_E_FORKED
+ * Threads  any, not in a signal handler.
+ */
+PHOS_EXTERN phos_status phos_client_set_api_key(phos_client *client,
+                                                phos_str api_key);
+
+/**
+ * Takes a snapshot of the statistics, without a lock.
+ *
+ * ret_stats  struct_size set to sizeof(phos_stats) by the caller; with
+ *            PHOS_E_CLOSED (client is NULL) or PHOS_E_FORKED it is left alone
+ *
+ * Returns  PHOS_OK, PHOS_E_INVALID, PHOS_E_CLOSED, PHOS_E_FORKED
+ * Threads  any.
+ */
+PHOS_EXTERN phos_status phos_client_stats(phos_client *client,
+                                          phos_stats *ret_stats);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,436 @@
+/*
+ * client - the public face of logging: opens a ring, a pipeline and a worker,
+ * and lets them work together. Every call looks first whether the process that
+ * opened the client is the one that calls.
+ */
+#include <errno.h>
+#include <stdalign.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/saturate.h"
+#include "client/exit_hook.h"
+#include "client/log.h"
+#include "client/options.h"
+#include "client/worker.h"
+#include "io/clock.h"
+#include "io/entropy.h"
+#include "io/fork.h"
+
+enum {
+    CLOSE_GRACE_MS = 10, /* for a worker that gives up at the deadline */
+    PARKING_SHARE = 4    /* parked records take up to ring_bytes / 4 */
+};
+
+struct phos_client {
+    /* The log call reads these and writes none of them. */
+    const volatile uint32_t *generation_page;
+    uint32_t generation;
+    struct phos__logger logger;
+
+    alignas(128) struct phos__rejections rejections;
+    alignas(128) struct phos__member member;
+    phos_worker *worker;
+    phos_allocator allocator;
+    struct phos__settings settings;
+    uint64_t random_state[4];
+    struct phos__ports ports;
+    struct phos__exit_entry exit_entry;
+};
+
+static bool is_foreign(const phos_client *client)
+{
+    return *client->generation_page != client->generation;
+}
+
+/* ---- open ---- */
+
+/* Over-aligned memory from an allocator that knows nothing of it. */
+static phos_client *allocate(const phos_allocator *allocator)
+{
+    const size_t alignment = alignof(phos_client);
+    char *memory =
+        phos__alloc_zeroed(allocator, 1, sizeof(phos_client) + alignment);
+    size_t shift;
+    phos_client *client;
+
+    if (!memory)
+        return NULL;
+    /* The byte in front of the client tells how far it was moved. */
+    shift = alignment - (uintptr_t)memory % alignment;
+    client = (phos_client *)(void *)(memory + shift);
+    memory[shift - 1] = (char)(shift - 1);
+    client->allocator = *allocator;
+    return client;
+}
+
+static void release(phos_client *client)
+{
+    const phos_allocator allocator = client->allocator;
+    char *memory = (char *)client;
+
+    phos__free(&allocator, memory - 1 - (unsigned char)memory[-1]);
+}
+
+static void destroy(phos_client *client)
+{
+    phos__pipeline_destroy(client->member.pipeline);
+    phos__ring_deinit(&client->logger.ring);
+    phos__settings_deinit(&client->settings);
+    release(client);
+}
+
+static void destroy_member(struct phos__member *member)
+{
+    destroy((phos_client *)(void *)((char *)member -
+                                    offsetof(phos_client, member)));
+}
+
+struct make_http {
+    phos_client *client;
+    phos_status status;
+};
+
+static void make_http(struct phos__loop *loop, void *data)
+{
+    struct make_http *make = data;
+    phos_client *client = make->client;
+    const phos_options *options = &client->settings.options;
+    const struct phos__http_options http = {
+        .connect_timeout_ms = options->connect_timeout_ms,
+        .connections_max = options->in_flight_max,
+        .gzip_level = options->gzip_level,
+        .proxy = options->proxy,
+        .ca_file = options->ca_file,
+        .unix_socket_path = options->unix_socket_path,
+        .user_agent = options->user_agent,
+        .on_easy = options->on_easy,
+        .user_data = options->user_data,
+    };
+
+    make->status = phos__http_create(loop, &client->allocator, &http,
+                                     &client->member.http);
+}
+
+static phos_status make_transport(phos_client *client)
+{
+    struct make_http make = { client, PHOS_OK };
+
+    client->ports.transport = client->settings.options.transport;
+    if (client->ports.transport)
+        return PHOS_OK;
+    phos__worker_call(client->worker, make_http, &make);
+    if (!make.status)
+        client->ports.transport = phos__http_transport(client->member.http);
+    return make.status;
+}
+
+static void unmake_http(struct phos__loop *loop, void *data)
+{
+    phos_client *client = data;
+
+    (void)loop;
+    phos__http_destroy(client->member.http);
+    client->member.http = NULL;
+}
+
+static phos_status make_ring(phos_client *client)
+{
+    const phos_options *options = &client->settings.options;
+    struct phos__siphash_key id_key;
+    uint64_t secret;
+    phos_status status = phos__entropy_fill(&secret, sizeof(secret));
+
+    if (!status)
+        status = phos__entropy_fill(&id_key, sizeof(id_key));
+    if (!status)
+        status =
+            phos__ring_open(&client->logger.ring, options->ring_bytes, secret,
+                            &id_key, phos__worker_wake_fd(client->worker), 0);
+    client->logger.rejections = &client->rejections;
+    client->logger.worker = client->worker;
+    client->logger.clock = phos__clock_resolve(options->clock);
+    client->logger.event_bytes_max = options->event_bytes_max;
+    client->logger.full_wait_ms = options->full_wait_ms;
+    return status;
+}
+
+static phos_status make_pipeline(phos_client *client)
+{
+    const phos_options *options = &client->settings.options;
+    const struct phos__pipeline_options pipeline = {
+        .ring = &client->logger.ring,
+        .ports = client->ports,
+        .answers_bring_turns = client->member.http != NULL,
+        .delivery = {
+            .batch_events_max = options->batch_events_max,
+            .batch_bytes_max = options->batch_bytes_max,
+            .linger_ms = options->linger_ms,
+            .in_flight_max = options->in_flight_max,
+            .retry_base_ms = options->retry_base_ms,
+            .retry_cap_ms = options->retry_cap_ms,
+            .age_max_ms = options->age_max_ms,
+            .events_per_minute = options->events_per_minute,
+            .dedupe_window = options->dedupe_window,
+            .ring_bytes = options->ring_bytes,
+            .parking_bytes_max = options->ring_bytes / PARKING_SHARE,
+            .random = client->ports.random.next(client->ports.random.self),
+        },
+        .deep_sleep_after_ms = options->deep_sleep_after_ms,
+        .request_timeout_ms = options->request_timeout_ms,
+        .url = phos_str_make(client->settings.url,
+                             strlen(client->settings.url)),
+        .api_key = options->api_key,
+        .user_agent = options->user_agent,
+        .project_id = options->project_id,
+        .on_receipts = options->on_receipts,
+        .on_refused = options->on_refused,
+        .on_diagnostic = options->on_diagnostic,
+        .user_data = options->user_data,
+    };
+
+    return phos__pipeline_create(&pipeline, &client->allocator,
+                                 &client->member.pipeline);
+}
+
+static phos_status find_worker(phos_client *client)
+{
+    phos_worker_options options = phos_worker_options_default();
+
+    if (client->settings.options.worker) {
+        if (phos__worker_is_foreign(client->settings.options.worker))
+            return PHOS_E_FORKED;
+        client->worker = phos__worker_ref(client->settings.options.worker);
+        return PHOS_OK;
+    }
+    options.allocator = client->allocator;
+    return phos_worker_open(&options, &client->worker);
+}
+
+static phos_status assemble(phos_client *client)
+{
+    const phos_options *options = &client->settings.options;
+    phos_status status;
+
+    client->generation_page = phos__fork_generation();
+    if (!client->generation_page)
+        return PHOS_E_SYSTEM;
+    client->generation = *client->generation_page;
+    client->member.destroy = destroy_member;
+    status = find_worker(client);
+    if (!status)
+        status = make_ring(client);
+    client->ports.clock = phos__clock_port_real(client->logger.clock);
+    if (!status)
+        status =
+            phos__random_port_seed(client->random_state, &client->ports.random);
+    if (!status)
+        status = make_transport(client);
+    if (!status)
+        status = make_pipeline(client);
+    if (!status && options->exit_flush_ms) {
+        client->exit_entry.client = client;
+        client->exit_entry.flush_ms = options->exit_flush_ms;
+        status = phos__exit_hook_add(&client->exit_entry);
+    }
+    return status;
+}
+
+static void take_apart(phos_client *client)
+{
+    if (client->member.http)
+        phos__worker_call(client->worker, unmake_http, client);
+    if (client->worker)
+        phos__worker_unref(client->worker);
+    destroy(client);
+}
+
+static void tell(const phos_options *options, const phos_error *error)
+{
+    phos_diagnostic diagnostic = { sizeof(diagnostic), PHOS_SEVERITY_ERROR,
+                                   *error };
+
+    if (options->on_diagnostic)
+        options->on_diagnostic(&diagnostic, options->user_data);
+}
+
+static phos_status fail(const phos_options *options, phos_status status,
+                        const char *what)
+{
+    phos_error error;
+
+    phos__error_set(&error, status, PHOS_ORIGIN_PHOS, status, "open: %s%s%s",
+                    what, *what ? ": " : "", phos_status_text(status));
+    tell(options, &error);
+    return status;
+}
+
+static phos_status fail_of_system(const phos_options *options, int cause)
+{
+    char words[128];
+    phos_error error;
+
+    if (strerror_r(cause, words, sizeof(words)) != 0)
+        words[0] = '\0';
+    phos__error_set(&error, PHOS_E_SYSTEM, PHOS_ORIGIN_SYSTEM, cause,
+                    "open: %s: %s (errno %d)", phos_status_text(PHOS_E_SYSTEM),
+                    words, cause);
+    tell(options, &error);
+    return PHOS_E_SYSTEM;
+}
+
+static phos_allocator choose_allocator(const phos_options *options,
+                                       bool *ret_valid)
+{
+    phos_allocator given =
+        phos__allocator_resolve(&options->allocator, ret_valid);
+
+    return options->worker && !options->allocator.allocate
+               ? phos__worker_allocator(options->worker)
+               : given;
+}
+
+phos_status phos_client_open(const phos_options *given,
+                             phos_client **ret_client)
+{
+    phos_options options = phos_options_default();
+    phos_allocator allocator;
+    phos_client *client;
+    phos_error error;
+    phos_status status;
+    bool is_valid;
+
+    if (!given || !ret_client || given->struct_size < sizeof(size_t))
+        return PHOS_E_INVALID;
+    memcpy(&options, given, phos__min_u64(given->struct_size, sizeof(options)));
+    allocator = choose_allocator(&options, &is_valid);
+    if (!is_valid)
+        return fail(&options, PHOS_E_INVALID, "option allocator");
+    client = allocate(&allocator);
+    if (!client)
+        return fail(&options, PHOS_E_NO_MEMORY, "");
+
+    status =
+        phos__settings_init(&client->settings, &options, &allocator, &error);
+    if (status) {
+        tell(&options, &error);
+        release(client);
+        return status;
+    }
+    errno = 0;
+    status = assemble(client);
+    if (status) {
+        int cause = errno; /* what the system said, before it is overwritten */
+
+        take_apart(client);
+        return status == PHOS_E_SYSTEM && cause
+                   ? fail_of_system(&options, cause)
+                   : fail(&options, status, "");
+    }
+    phos__worker_join(client->worker, &client->member); /* others see it */
+    *ret_client = client;
+    return PHOS_OK;
+}
+
+/* ---- use ---- */
+
+phos_status phos_client_log(phos_client *client, const phos_event *event,
+                            phos_event_id *ret_id)
+{
+    if (!client)
+        return PHOS_E_CLOSED;
+    if (is_foreign(client))
+        return PHOS_E_FORKED;
+    return phos__log(&client->logger, event, ret_id);
+}
+
+/* What every blocking call asks first. */
+static phos_status may_block(const phos_client *client)
+{
+    if (!client)
+        return PHOS_E_CLOSED;
+    if (is_foreign(client))
+        return PHOS_E_FORKED;
+    return phos__worker_is_here(client->worker) ? PHOS_E_WOULD_DEADLOCK
+                                                : PHOS_OK;
+}
+
+phos_status phos_client_flush(phos_client *client, phos_flush_mode mode,
+                              uint32_t timeout_ms)
+{
+    phos_status status = may_block(client);
+    struct phos__ticket ticket;
+
+    if (!status && mode != PHOS_FLUSH_DELIVERED)
+        status = PHOS_E_INVALID;
+    if (status)
+        return status;
+    phos__pipeline_flush(client->member.pipeline, &ticket);
+    if (!phos__pipeline_wait(client->member.pipeline, &ticket, timeout_ms))
+        return PHOS_E_TIMEOUT;
+    return ticket.status;
+}
+
+phos_status phos_client_close(phos_client *client, uint32_t timeout_ms,
+                              phos_close_report *ret_report)
+{
+    phos_status status = may_block(client);
+    phos_close_report report = { .struct_size = sizeof(report) };
+
+    if (status)
+        return status;
+    phos__pipeline_close(client->member.pipeline, timeout_ms);
+    phos__pipeline_wait_closed(client->member.pipeline, CLOSE_GRACE_MS);
+    status = phos__pipeline_close_report(client->member.pipeline,
+                                         &report.ledger, &report.last_error);
+    report.rejected = phos__rejections_get(&client->rejections);
+    if (ret_report)
+        *ret_report = report;
+    return status;
+}
+
+void phos_client_free(phos_client *client)
+{
+    phos_worker *worker;
+
+    /* What a child inherits is its parent's: abandoned, never closed. */
+    if (!client || is_foreign(client))
+        return;
+    phos__exit_hook_remove(&client->exit_entry);
+    worker = client->worker;
+    phos__pipeline_close(client->member.pipeline, 0);
+    phos__worker_leave(worker, &client->member);
+}
+
+void phos_client_begin_shutdown(phos_client *client)
+{
+    if (client && !is_foreign(client))
+        phos__pipeline_drain(client->member.pipeline);
+}
+
+phos_status phos_client_set_api_key(phos_client *client, phos_str api_key)
+{
+    if (!client)
+        return PHOS_E_CLOSED;
+    if (is_foreign(client))
+        return PHOS_E_FORKED;
+    return phos__pipeline_set_api_key(client->member.pipeline, api_key);
+}
+
+phos_status phos_client_stats(phos_client *client, phos_stats *ret_stats)
+{
+    phos_stats stats;
+
+    if (!client)
+        return PHOS_E_CLOSED;
+    if (is_foreign(client))
+        return PHOS_E_FORKED;
+    if (!ret_stats || ret_stats->struct_size < sizeof(size_t))
+        return PHOS_E_INVALID;
+    phos__pipeline_stats(client->member.pipeline, &stats);
+    stats.rejected = phos__rejections_get(&client->rejections);
+    stats.struct_size = phos__min_u64(ret_stats->struct_size, sizeof(stats));
+    memcpy(ret_stats, &stats, stats.struct_size);
+    return PHOS_OK;
+}

@@ -1,0 +1,74 @@
+#include "client/log.h"
+
+#include <errno.h>
+#include <time.h>
+
+#include "client/worker.h"
+#include "io/clock.h"
+#include "wire/record.h"
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/*
+ * Waits for room: the worker is woken once, then asked again every fifth of a
+ * millisecond. No lock or queue of waiters, so it stays async-signal-safe. On
+ * the worker's own thread nobody would make room, so there it is not called.
+ */
+static phos_status reserve_with_patience(struct phos__logger *logger,
+                                         uint32_t bytes, uint64_t *ret_position,
+                                         uint8_t **ret_record)
+{
+    const struct timespec pause = { 0, 200000 };
+    uint64_t deadline_ms = now_ms() + logger->full_wait_ms;
+    int saved_errno = errno;
+    phos_status status;
+
+    phos__ring_wake(&logger->ring);
+    do {
+        nanosleep(&pause, NULL);
+        status =
+            phos__ring_reserve(&logger->ring, bytes, ret_position, ret_record);
+    } while (status == PHOS_E_FULL && now_ms() < deadline_ms);
+    errno = saved_errno;
+    return status;
+}
+
+phos_status phos__log(struct phos__logger *logger, const phos_event *event,
+                      phos_event_id *ret_id)
+{
+    struct phos__record_plan plan;
+    uint64_t position;
+    uint8_t *record;
+    phos_status status =
+        event ? phos__record_plan(event, logger->event_bytes_max, &plan)
+              : PHOS_E_INVALID;
+
+    if (status)
+        goto rejected;
+    status = phos__ring_reserve(&logger->ring, (uint32_t)plan.bytes, &position,
+                                &record);
+    if (status == PHOS_E_FULL && logger->full_wait_ms &&
+        !phos__worker_is_here(logger->worker))
+        status = reserve_with_patience(logger, (uint32_t)plan.bytes, &position,
+                                       &record);
+    if (status)
+        goto rejected;
+
+    phos__record_write(event, &plan, phos__clock_stamp(logger->clock), record);
+    phos__ring_publish(&logger->ring, position, (uint32_t)plan.bytes);
+    if (ret_id && event->event_id)
+        *ret_id = *event->event_id;
+    else if (ret_id)
+        phos__ring_event_id(&logger->ring, position, ret_id->bytes);
+    return PHOS_OK;
+
+rejected:
+    phos__rejections_add(logger->rejections, status);
+    return status;
+}

@@ -1,0 +1,161 @@
+/*
+ * How a pipeline reads its ring: records become events of the machine and, at
+ * once, JSON at the end of the body under construction.
+ */
+#include <string.h>
+
+#include "base/saturate.h"
+#include "client/pipeline_state.h"
+#include "wire/record.h"
+
+/* The record's time becomes Unix time in place: one store, so a successor
+ * finds either form whole. */
+static void fix_time(struct phos__pipeline *pipeline,
+                     struct phos__held_event *event)
+{
+    uint64_t time = phos__record_time(event->record);
+    uint64_t age_us;
+
+    if (time & PHOS__TIME_RAW) {
+        age_us = phos__timebase_age_us(&pipeline->timebase, time);
+        time = phos__sub_sat_u64(pipeline->timebase.wall_us, age_us);
+        memcpy(event->record, &time, sizeof(time));
+    } else {
+        age_us = phos__sub_sat_u64(pipeline->timebase.wall_us, time);
+    }
+    event->time_us = time;
+    event->logged_us =
+        phos__sub_sat_u64(phos__pipeline_now_us(pipeline), age_us);
+}
+
+static void describe(struct phos__pipeline *pipeline,
+                     const struct phos__ring_item *item,
+                     struct phos__held_event *event,
+                     struct phos__record_view *view,
+                     struct phos__arrival *arrival)
+{
+    memset(event, 0, sizeof(*event));
+    memset(arrival, 0, sizeof(*arrival));
+    event->record = item->record;
+    event->record_bytes = item->bytes;
+    arrival->position = item->position;
+    arrival->record_bytes = item->bytes + PHOS__RING_STAMP_BYTES;
+    if (phos__record_read(item->record, item->bytes, view)) {
+        fix_time(pipeline, event);
+        arrival->cookie = view->cookie;
+        arrival->id_is_chosen = view->has_event_id;
+    } else {
+        arrival->is_damaged = true;
+        event->logged_us = phos__pipeline_now_us(pipeline);
+    }
+    if (arrival->id_is_chosen)
+        memcpy(event->id, view->event_id, 16);
+    else
+        phos__ring_event_id(pipeline->ring, item->position, event->id);
+    arrival->logged_ms = event->logged_us / 1000;
+    memcpy(arrival->id, event->id, 16);
+}
+
+static bool next_item(struct phos__pipeline *pipeline,
+                      struct phos__ring_item *item)
+{
+    if (pipeline->has_waiting_item) {
+        *item = pipeline->waiting_item;
+        pipeline->has_waiting_item = false;
+        return true;
+    }
+    return phos__ring_read(&pipeline->reader, pipeline->now_ms, item);
+}
+
+/* Tells the machine of one event; false: no memory now, it waits. */
+static bool take(struct phos__pipeline *pipeline,
+                 const struct phos__ring_item *item)
+{
+    struct phos__held_event event;
+    struct phos__record_view view;
+    struct phos__arrival arrival;
+    uint32_t index;
+
+    describe(pipeline, item, &event, &view, &arrival);
+    if (!arrival.is_damaged) {
+        phos__stage_begin(&pipeline->stage);
+        phos__pipeline_append_view(pipeline, &event, &view,
+                                   &pipeline->stage.body);
+        arrival.json_bytes = (uint32_t)phos__stage_end(&pipeline->stage);
+        if (arrival.json_bytes == 0) {
+            pipeline->waiting_item = *item;
+            pipeline->has_waiting_item = true;
+            return false;
+        }
+        event.is_staged = true;
+    }
+    index = phos__delivery_take(pipeline->delivery, pipeline->now_ms, &arrival);
+    pipeline->events[index] = event;
+    if (event.is_staged)
+        phos__stage_name(&pipeline->stage, index);
+    pipeline->rate_events++;
+    return true;
+}
+
+/* A batch's worth is staged: it must leave before more is read. */
+bool phos__pipeline_stage_is_due(const struct phos__pipeline *pipeline)
+{
+    return pipeline->stage.count >=
+               pipeline->options.delivery.batch_events_max ||
+           pipeline->stage.body.bytes >=
+               pipeline->options.delivery.batch_bytes_max;
+}
+
+/* Reads until a batch is staged or nothing is left. Returns how many. */
+uint32_t phos__pipeline_read_batch(struct phos__pipeline *pipeline)
+{
+    struct phos__ring_item item;
+    uint32_t count = 0;
+
+    while (!phos__pipeline_stage_is_due(pipeline) &&
+           !phos__stage_is_full(&pipeline->stage) &&
+           phos__delivery_room(pipeline->delivery) > 0 &&
+           next_item(pipeline, &item)) {
+        if (!take(pipeline, &item))
+            break;
+        count++;
+    }
+    if (count > 0) {
+        pipeline->last_read_ms = pipeline->now_ms;
+        phos__delivery_read_to(pipeline->delivery, pipeline->reader.read);
+    }
+    return count;
+}
+
+/* ---- at the end ---- */
+
+/* Log calls that have claimed their place and not finished: the ring is
+ * closed, nobody waits for them any more. Their bytes are not touched. */
+bool phos__pipeline_take_unfinished(struct phos__pipeline *pipeline)
+{
+    struct phos__arrival arrival = { .logged_ms = pipeline->now_ms };
+    struct phos__held_event *event;
+
+    if (!phos__ring_give_up_stalled(&pipeline->reader, &arrival.position))
+        return false;
+    phos__ring_event_id(pipeline->ring, arrival.position, arrival.id);
+    event = &pipeline->events[phos__delivery_take(pipeline->delivery,
+                                                  pipeline->now_ms, &arrival)];
+    memset(event, 0, sizeof(*event));
+    return true;
+}
+
+bool phos__pipeline_take_unsent(struct phos__pipeline *pipeline)
+{
+    struct phos__ring_item item;
+    struct phos__held_event event;
+    struct phos__record_view view;
+    struct phos__arrival arrival;
+
+    if (!next_item(pipeline, &item))
+        return false;
+    describe(pipeline, &item, &event, &view, &arrival);
+    pipeline->events[phos__delivery_take(pipeline->delivery, pipeline->now_ms,
+                                         &arrival)] = event;
+    return true;
+}

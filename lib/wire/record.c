@@ -1,0 +1,628 @@
+#include "wire/record.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "wire/json_scan.h"
+#include "wire/timestamp.h"
+
+/*
+ * Which optional parts a record has. Parts stand in the order of these bits:
+ * the event id (16 bytes), the numbers (8 each), the lengths of the texts
+ * (4 each), then the texts themselves, tags and pairs.
+ */
+enum {
+    HAS_EVENT_ID = 1 << 0,
+
+    HAS_TIMESTAMP = 1 << 1,
+    HAS_LATENCY_MS = 1 << 2,
+    HAS_TOKEN_COUNT_INPUT = 1 << 3,
+    HAS_TOKEN_COUNT_OUTPUT = 1 << 4,
+    HAS_COST_CENTS = 1 << 5,
+    HAS_NUMBERS = HAS_TIMESTAMP | HAS_LATENCY_MS | HAS_TOKEN_COUNT_INPUT |
+                  HAS_TOKEN_COUNT_OUTPUT | HAS_COST_CENTS,
+
+    HAS_SESSION_ID = 1 << 6,
+    HAS_PROJECT_ID = 1 << 7,
+    HAS_MODEL = 1 << 8,
+    HAS_PROVIDER = 1 << 9,
+    HAS_USER_ID = 1 << 10,
+    HAS_METADATA_JSON = 1 << 11,
+    HAS_TEXTS = HAS_SESSION_ID | HAS_PROJECT_ID | HAS_MODEL | HAS_PROVIDER |
+                HAS_USER_ID | HAS_METADATA_JSON,
+
+    HAS_ALL = HAS_EVENT_ID | HAS_NUMBERS | HAS_TEXTS
+};
+
+enum { LIST_MAX = 64, ID_BYTES = 16, NUMBER_BYTES = 8, LENGTH_BYTES = 4 };
+
+/* Beside the type of a boolean pair. */
+#define PAIR_TRUE (UINT32_C(1) << 8)
+
+/* What every record begins with. */
+struct head {
+    uint64_t time;
+    uint64_t cookie;
+    uint32_t fields;
+    uint32_t used; /* bytes in front of the padding */
+    uint32_t input_bytes, output_bytes;
+    uint32_t tag_bytes, pair_bytes;
+};
+
+static_assert(sizeof(struct head) == 40, "a record's head has no padding");
+static_assert(sizeof(double) == NUMBER_BYTES, "a double is 8 bytes");
+
+/* A phos_event of version 0.1 ends here; later ones may be longer. */
+#define EVENT_BYTES_MIN (offsetof(phos_event, cookie) + sizeof(uint64_t))
+
+/* Bit patterns instead of isfinite(): no library, no floating-point flag. */
+#define DOUBLE_INFINITE UINT64_C(0x7FF0000000000000)
+
+static inline uint64_t magnitude_bits(double value)
+{
+    uint64_t bits;
+
+    memcpy(&bits, &value, sizeof(bits));
+    return bits & (UINT64_MAX >> 1);
+}
+
+static inline bool is_number(double value)
+{
+    return magnitude_bits(value) < DOUBLE_INFINITE;
+}
+
+/* ---- plan ---- */
+
+/*
+ * Sums over an event. Which fields are there rarely changes from call to call,
+ * so a branch for each is foreseen and cheap. What is wrong is gathered and
+ * looked at once.
+ */
+struct survey {
+    uint64_t text_bytes;
+    uint64_t lengths; /* of all texts, or-ed: shows one that is too long */
+    uint64_t lost;    /* lengths without data, or-ed */
+    uint64_t signs;   /* of integers that are there, or-ed: the top bit */
+    uint32_t fields;
+    uint32_t fixed_bytes; /* from the record's start to its first text */
+};
+
+static inline void survey_part(struct survey *survey, uint32_t field,
+                               uint32_t bytes)
+{
+    survey->fields |= field;
+    survey->fixed_bytes += bytes;
+    /* Unknown to the compiler from here on: gcc would else prepare the masks
+     * of all combinations of fields beforehand, which takes twice the time. */
+    __asm__("" : "+r"(survey->fields), "+r"(survey->fixed_bytes));
+}
+
+static inline void survey_text(struct survey *survey, phos_str text,
+                               uint32_t field)
+{
+    if (text.data) {
+        survey_part(survey, field, LENGTH_BYTES);
+        survey->text_bytes += text.length;
+        survey->lengths |= text.length;
+    } else {
+        survey->lost |= text.length;
+    }
+}
+
+static inline void survey_integer(struct survey *survey, int64_t value,
+                                  uint32_t field)
+{
+    if (value != PHOS_UNSET) {
+        survey_part(survey, field, NUMBER_BYTES);
+        survey->signs |= (uint64_t)value;
+    }
+}
+
+/* What tags and pairs add. A struct of its own, so that the survey above, whose
+ * address goes nowhere, can stay in registers. */
+struct list_survey {
+    uint64_t tag_bytes, pair_bytes;
+    uint64_t lengths;
+    bool is_bad;
+};
+
+static void survey_tags(struct list_survey *lists, const phos_event *event)
+{
+    lists->tag_bytes = event->tag_count * LENGTH_BYTES;
+    for (size_t i = 0; i < event->tag_count; i++) {
+        lists->is_bad |= !event->tags[i].data;
+        lists->lengths |= event->tags[i].length;
+        lists->tag_bytes += event->tags[i].length;
+    }
+}
+
+/* A pair is its key's length, its type (and truth), the key, the value. */
+static void survey_pairs(struct list_survey *lists, const phos_event *event)
+{
+    uint64_t bytes = event->pair_count * 2 * LENGTH_BYTES;
+
+    for (size_t i = 0; i < event->pair_count; i++) {
+        const phos_pair *pair = &event->pairs[i];
+
+        lists->is_bad |= !pair->key.data | !pair->key.length;
+        lists->lengths |= pair->key.length;
+        bytes += pair->key.length;
+        switch (pair->type) {
+        case PHOS_VALUE_TEXT:
+            lists->is_bad |= !pair->text.data;
+            lists->lengths |= pair->text.length;
+            bytes += LENGTH_BYTES + pair->text.length;
+            break;
+        case PHOS_VALUE_INTEGER:
+            bytes += NUMBER_BYTES;
+            break;
+        case PHOS_VALUE_NUMBER:
+            lists->is_bad |= !is_number(pair->number);
+            bytes += NUMBER_BYTES;
+            break;
+        case PHOS_VALUE_BOOLEAN:
+        case PHOS_VALUE_NULL:
+            break;
+        default:
+            lists->is_bad = true;
+        }
+    }
+    lists->pair_bytes = bytes;
+}
+
+static __attribute__((noinline)) struct list_survey
+survey_lists(const phos_event *event)
+{
+    struct list_survey lists = { 0, 0, 0, false };
+
+    if (event->tag_count > LIST_MAX || event->pair_count > LIST_MAX ||
+        (event->tag_count && !event->tags) ||
+        (event->pair_count && !event->pairs)) {
+        lists.is_bad = true;
+        return lists;
+    }
+    survey_tags(&lists, event);
+    survey_pairs(&lists, event);
+    return lists;
+}
+
+phos_status phos__record_plan(const phos_event *event, size_t bytes_max,
+                              struct phos__record_plan *ret_plan)
+{
+    struct survey survey = { .fixed_bytes = sizeof(struct head) };
+    struct list_survey lists = { 0, 0, 0, false };
+    uint64_t bytes, cost;
+    bool is_bad;
+
+    assert(event);
+    cost = magnitude_bits(event->cost_cents);
+    if (event->struct_size < EVENT_BYTES_MIN || !event->input.data ||
+        !event->output.data)
+        return PHOS_E_INVALID;
+
+    survey.text_bytes = event->input.length + event->output.length;
+    survey.lengths = event->input.length | event->output.length;
+    survey_text(&survey, event->session_id, HAS_SESSION_ID);
+    survey_text(&survey, event->project_id, HAS_PROJECT_ID);
+    survey_text(&survey, event->model, HAS_MODEL);
+    survey_text(&survey, event->provider, HAS_PROVIDER);
+    survey_text(&survey, event->user_id, HAS_USER_ID);
+    survey_text(&survey, event->metadata_json, HAS_METADATA_JSON);
+
+    survey_integer(&survey, event->timestamp_us, HAS_TIMESTAMP);
+    survey_integer(&survey, event->latency_ms, HAS_LATENCY_MS);
+    survey_integer(&survey, event->token_count_input, HAS_TOKEN_COUNT_INPUT);
+    survey_integer(&survey, event->token_count_output, HAS_TOKEN_COUNT_OUTPUT);
+    if (cost < DOUBLE_INFINITE)
+        survey_part(&survey, HAS_COST_CENTS, NUMBER_BYTES);
+    if (event->event_id)
+        survey_part(&survey, HAS_EVENT_ID, ID_BYTES);
+    is_bad = (survey.lost != 0) | (survey.signs >> 63 != 0) |
+             (event->timestamp_us > PHOS__TIMESTAMP_US_MAX) |
+             (cost == DOUBLE_INFINITE);
+
+    if (event->tag_count | event->pair_count)
+        lists = survey_lists(event);
+    if (is_bad | lists.is_bad)
+        return PHOS_E_INVALID;
+
+    /* Up to 200 lengths below 2^32 cannot overflow 64 bits. Positions and
+     * lengths inside a record are 32 bits, whatever the caller allows. */
+    bytes = (survey.fixed_bytes + survey.text_bytes + lists.tag_bytes +
+             lists.pair_bytes + 7) &
+            ~UINT64_C(7);
+    if ((survey.lengths | lists.lengths) > UINT32_MAX || bytes > bytes_max ||
+        bytes > UINT32_MAX)
+        return PHOS_E_TOO_LARGE;
+    if ((survey.fields & HAS_METADATA_JSON) &&
+        !phos__json_is_object(event->metadata_json))
+        return PHOS_E_INVALID;
+
+    ret_plan->bytes = (size_t)bytes;
+    ret_plan->fields = survey.fields;
+    ret_plan->fixed_bytes = survey.fixed_bytes;
+    ret_plan->tag_bytes = (uint32_t)lists.tag_bytes;
+    ret_plan->pair_bytes = (uint32_t)lists.pair_bytes;
+    return PHOS_OK;
+}
+
+/* ---- write ---- */
+
+/*
+ * Room that the plan has promised. The event's lengths are read a second time
+ * here; should another thread change the event meanwhile, which it must not,
+ * then what does not fit is cut and the lengths written are those of the bytes
+ * that are there.
+ */
+struct room {
+    uint8_t *at;
+    uint8_t *end;
+};
+
+static inline size_t room_left(const struct room *room)
+{
+    return (size_t)(room->end - room->at);
+}
+
+static inline void put(struct room *room, const void *data, size_t bytes)
+{
+    memcpy(room->at, data, bytes);
+    room->at += bytes;
+}
+
+static inline void put_u32(struct room *room, uint32_t value)
+{
+    put(room, &value, sizeof(value));
+}
+
+/* Names and ids are short: for 8 to 32 bytes two copies that overlap cost less
+ * than a call. */
+static inline void copy(uint8_t *to, const char *from, size_t bytes)
+{
+    if (bytes - 16 <= 16) {
+        memcpy(to, from, 16);
+        memcpy(to + bytes - 16, from + bytes - 16, 16);
+    } else if (bytes - 8 < 8) {
+        memcpy(to, from, 8);
+        memcpy(to + bytes - 8, from + bytes - 8, 8);
+    } else {
+        memcpy(to, from, bytes);
+    }
+}
+
+static inline uint32_t put_text(struct room *room, phos_str text)
+{
+    size_t bytes =
+        text.length < room_left(room) ? text.length : room_left(room);
+
+    copy(room->at, text.data, bytes);
+    room->at += bytes;
+    return (uint32_t)bytes;
+}
+
+/* Writes the text, and its length at *slot, which then moves on. */
+static inline void put_sized(struct room *room, phos_str text, uint8_t **slot)
+{
+    uint32_t bytes = put_text(room, text);
+
+    memcpy(*slot, &bytes, sizeof(bytes));
+    *slot += sizeof(bytes);
+}
+
+static void put_tags(struct room *room, const phos_event *event)
+{
+    for (size_t i = 0; i < event->tag_count; i++) {
+        phos_str tag = event->tags[i];
+
+        if (room_left(room) < LENGTH_BYTES ||
+            room_left(room) - LENGTH_BYTES < tag.length)
+            return;
+        put_u32(room, (uint32_t)tag.length);
+        put_text(room, tag);
+    }
+}
+
+static size_t value_bytes(const phos_pair *pair)
+{
+    switch (pair->type) {
+    case PHOS_VALUE_TEXT:
+        return LENGTH_BYTES + pair->text.length;
+    case PHOS_VALUE_INTEGER:
+    case PHOS_VALUE_NUMBER:
+        return NUMBER_BYTES;
+    case PHOS_VALUE_BOOLEAN:
+    case PHOS_VALUE_NULL:
+        break;
+    }
+    return 0;
+}
+
+static void put_pairs(struct room *room, const phos_event *event)
+{
+    for (size_t i = 0; i < event->pair_count; i++) {
+        phos_pair pair = event->pairs[i];
+        size_t left = room_left(room), value = value_bytes(&pair);
+
+        if (left < 2 * LENGTH_BYTES + value ||
+            left - 2 * LENGTH_BYTES - value < pair.key.length)
+            return;
+        put_u32(room, (uint32_t)pair.key.length);
+        put_u32(room, pair.type == PHOS_VALUE_BOOLEAN && pair.boolean
+                          ? PHOS_VALUE_BOOLEAN | PAIR_TRUE
+                          : (uint32_t)pair.type);
+        put_text(room, pair.key);
+        if (pair.type == PHOS_VALUE_TEXT) {
+            put_u32(room, (uint32_t)pair.text.length);
+            put_text(room, pair.text);
+        } else if (pair.type == PHOS_VALUE_INTEGER) {
+            put(room, &pair.integer, sizeof(pair.integer));
+        } else if (pair.type == PHOS_VALUE_NUMBER) {
+            put(room, &pair.number, sizeof(pair.number));
+        }
+    }
+}
+
+/* Returns where the lengths of the texts go. */
+static inline uint8_t *put_numbers(const phos_event *event, uint32_t fields,
+                                   uint8_t *at)
+{
+    struct room room = { at, NULL };
+
+    if (fields & HAS_EVENT_ID)
+        put(&room, event->event_id->bytes, ID_BYTES);
+    if (fields & HAS_TIMESTAMP)
+        put(&room, &event->timestamp_us, NUMBER_BYTES);
+    if (fields & HAS_LATENCY_MS)
+        put(&room, &event->latency_ms, NUMBER_BYTES);
+    if (fields & HAS_TOKEN_COUNT_INPUT)
+        put(&room, &event->token_count_input, NUMBER_BYTES);
+    if (fields & HAS_TOKEN_COUNT_OUTPUT)
+        put(&room, &event->token_count_output, NUMBER_BYTES);
+    if (fields & HAS_COST_CENTS)
+        put(&room, &event->cost_cents, NUMBER_BYTES);
+    return room.at;
+}
+
+void phos__record_write(const phos_event *event,
+                        const struct phos__record_plan *plan, uint64_t time,
+                        uint8_t *to)
+{
+    uint32_t fields = plan->fields;
+    struct room room = { to + plan->fixed_bytes, to + plan->bytes };
+    uint8_t *slot;
+    struct head *head = (struct head *)(void *)to;
+    const uint8_t *start;
+
+    memset(room.end - 8, 0, 8); /* the padding; all else is written below */
+    slot = put_numbers(event, fields, to + sizeof(*head));
+    head->time = time;
+    head->cookie = event->cookie;
+    head->fields = fields;
+    head->input_bytes = put_text(&room, event->input);
+    head->output_bytes = put_text(&room, event->output);
+    if (fields & HAS_SESSION_ID)
+        put_sized(&room, event->session_id, &slot);
+    if (fields & HAS_PROJECT_ID)
+        put_sized(&room, event->project_id, &slot);
+    if (fields & HAS_MODEL)
+        put_sized(&room, event->model, &slot);
+    if (fields & HAS_PROVIDER)
+        put_sized(&room, event->provider, &slot);
+    if (fields & HAS_USER_ID)
+        put_sized(&room, event->user_id, &slot);
+    if (fields & HAS_METADATA_JSON)
+        put_sized(&room, event->metadata_json, &slot);
+
+    start = room.at;
+    if (plan->tag_bytes)
+        put_tags(&room, event);
+    head->tag_bytes = (uint32_t)(room.at - start);
+    start = room.at;
+    if (plan->pair_bytes)
+        put_pairs(&room, event);
+    head->pair_bytes = (uint32_t)(room.at - start);
+    head->used = (uint32_t)(room.at - to);
+}
+
+/* ---- read ---- */
+
+/* Bytes not taken yet; `failed` once something did not fit. */
+struct source {
+    const uint8_t *at;
+    size_t left;
+    bool failed;
+};
+
+static void take(struct source *source, void *data, size_t bytes)
+{
+    if (bytes > source->left) {
+        source->failed = true;
+        return;
+    }
+    memcpy(data, source->at, bytes);
+    source->at += bytes;
+    source->left -= bytes;
+}
+
+static phos_str take_text(struct source *source, size_t bytes)
+{
+    phos_str text = { (const char *)source->at, bytes };
+
+    if (bytes > source->left) {
+        source->failed = true;
+        return phos_str_make(NULL, 0);
+    }
+    source->at += bytes;
+    source->left -= bytes;
+    return text;
+}
+
+static int64_t take_integer(struct source *source, uint32_t fields,
+                            uint32_t field, int64_t max, bool *ret_has)
+{
+    int64_t value = 0;
+
+    if (!(fields & field))
+        return 0;
+    take(source, &value, sizeof(value));
+    source->failed |= value < 0 || value > max;
+    *ret_has = true;
+    return value;
+}
+
+static void take_numbers(struct source *source, uint32_t fields,
+                         struct phos__record_view *view)
+{
+    if (fields & HAS_EVENT_ID) {
+        take(source, view->event_id, ID_BYTES);
+        view->has_event_id = true;
+    }
+    view->timestamp_us =
+        take_integer(source, fields, HAS_TIMESTAMP, PHOS__TIMESTAMP_US_MAX,
+                     &view->has_timestamp);
+    view->latency_ms = take_integer(source, fields, HAS_LATENCY_MS, INT64_MAX,
+                                    &view->has_latency_ms);
+    view->token_count_input =
+        take_integer(source, fields, HAS_TOKEN_COUNT_INPUT, INT64_MAX,
+                     &view->has_token_count_input);
+    view->token_count_output =
+        take_integer(source, fields, HAS_TOKEN_COUNT_OUTPUT, INT64_MAX,
+                     &view->has_token_count_output);
+    if (fields & HAS_COST_CENTS) {
+        take(source, &view->cost_cents, sizeof(view->cost_cents));
+        source->failed |= !is_number(view->cost_cents);
+        view->has_cost_cents = true;
+    }
+}
+
+static void take_texts(struct source *source, uint32_t fields,
+                       struct phos__record_view *view)
+{
+    const struct {
+        uint32_t field;
+        phos_str *text;
+    } texts[] = {
+        { HAS_SESSION_ID, &view->session_id },
+        { HAS_PROJECT_ID, &view->project_id },
+        { HAS_MODEL, &view->model },
+        { HAS_PROVIDER, &view->provider },
+        { HAS_USER_ID, &view->user_id },
+        { HAS_METADATA_JSON, &view->metadata_json },
+    };
+    enum { COUNT = sizeof(texts) / sizeof(texts[0]) };
+    uint32_t bytes[COUNT] = { 0 };
+
+    for (size_t i = 0; i < COUNT; i++)
+        if (fields & texts[i].field)
+            take(source, &bytes[i], sizeof(bytes[i]));
+    view->input = take_text(source, view->input.length);
+    view->output = take_text(source, view->output.length);
+    for (size_t i = 0; i < COUNT; i++)
+        if (fields & texts[i].field)
+            *texts[i].text = take_text(source, bytes[i]);
+}
+
+static bool lists_are_whole(const struct phos__record_view *view)
+{
+    size_t cursor = 0;
+    phos_str tag;
+    phos_pair pair;
+
+    while (phos__record_next_tag(view->tags, &cursor, &tag))
+        ;
+    if (cursor != view->tags.length)
+        return false;
+    cursor = 0;
+    while (phos__record_next_pair(view->pairs, &cursor, &pair))
+        ;
+    return cursor == view->pairs.length;
+}
+
+bool phos__record_read(const uint8_t *record, size_t bytes,
+                       struct phos__record_view *ret_view)
+{
+    struct phos__record_view view;
+    struct source source;
+    struct head head;
+
+    if (bytes < sizeof(head))
+        return false;
+    memcpy(&head, record, sizeof(head));
+    if (head.used < sizeof(head) || head.used > bytes ||
+        (head.fields & ~(uint32_t)HAS_ALL))
+        return false;
+
+    memset(&view, 0, sizeof(view));
+    view.time = head.time;
+    view.cookie = head.cookie;
+    source.at = record + sizeof(head);
+    source.left = head.used - sizeof(head);
+    source.failed = false;
+    take_numbers(&source, head.fields, &view);
+    view.input.length = head.input_bytes;
+    view.output.length = head.output_bytes;
+    take_texts(&source, head.fields, &view);
+    view.tags = take_text(&source, head.tag_bytes);
+    view.pairs = take_text(&source, head.pair_bytes);
+    if (source.failed || source.left != 0 || !lists_are_whole(&view))
+        return false;
+
+    *ret_view = view;
+    return true;
+}
+
+bool phos__record_next_tag(phos_str tags, size_t *cursor, phos_str *ret_tag)
+{
+    struct source source = { 0 };
+    uint32_t bytes = 0;
+    phos_str tag;
+
+    if (*cursor >= tags.length)
+        return false;
+    source.at = (const uint8_t *)tags.data + *cursor;
+    source.left = tags.length - *cursor;
+    take(&source, &bytes, sizeof(bytes));
+    tag = take_text(&source, bytes);
+    if (source.failed)
+        return false;
+    *ret_tag = tag;
+    *cursor = tags.length - source.left;
+    return true;
+}
+
+bool phos__record_next_pair(phos_str pairs, size_t *cursor, phos_pair *ret_pair)
+{
+    struct source source = { 0 };
+    phos_pair pair;
+    uint32_t key_bytes = 0, type = 0, text_bytes = 0;
+
+    if (*cursor >= pairs.length)
+        return false;
+    source.at = (const uint8_t *)pairs.data + *cursor;
+    source.left = pairs.length - *cursor;
+    memset(&pair, 0, sizeof(pair));
+    take(&source, &key_bytes, sizeof(key_bytes));
+    take(&source, &type, sizeof(type));
+    pair.key = take_text(&source, key_bytes);
+    if (type == (PHOS_VALUE_BOOLEAN | PAIR_TRUE)) {
+        type = PHOS_VALUE_BOOLEAN;
+        pair.boolean = true;
+    }
+    if (source.failed || key_bytes == 0 || type > PHOS_VALUE_NULL)
+        return false;
+
+    pair.type = (phos_value_type)type;
+    if (pair.type == PHOS_VALUE_TEXT) {
+        take(&source, &text_bytes, sizeof(text_bytes));
+        pair.text = take_text(&source, text_bytes);
+    } else if (pair.type == PHOS_VALUE_INTEGER) {
+        take(&source, &pair.integer, sizeof(pair.integer));
+    } else if (pair.type == PHOS_VALUE_NUMBER) {
+        take(&source, &pair.number, sizeof(pair.number));
+    }
+    if (source.failed || !is_number(pair.number))
+        return false;
+    *ret_pair = pair;
+    *cursor = pairs.length - source.left;
+    return true;
+}

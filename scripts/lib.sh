@@ -1,0 +1,118 @@
+# lib.sh - what scripts/test, scripts/demo and scripts/bench share. Sourced,
+# with `root` set to the top of the source tree; never run.
+#
+# shellcheck shell=sh
+
+say() {
+    printf '%s\n' "$*"
+}
+
+die() {
+    printf '%s: %s\n' "${0##*/}" "$*" >&2
+    exit 1
+}
+
+# ---- what the machine must have ----
+
+has_command() {
+    command -v "$1" >/dev/null 2>&1
+}
+
+has_library() {
+    has_command pkg-config && pkg-config --exists "$1"
+}
+
+# A C and a C++ compiler that find the headers of libc: both come with
+# build-essential, and a machine can have one without the other.
+has_compilers() {
+    has_command cc && has_command c++ && has_command make &&
+        printf '#include <stdio.h>\n' | cc -E -x c - >/dev/null 2>&1
+}
+
+# Prints the Debian packages that would fill what is missing. What is there
+# is found out by asking for the thing itself, not for the package: another
+# package may have brought it (libcurl has three flavours).
+# $1: "all" adds what only scripts/test --all uses; else empty.
+missing_packages() {
+    has_compilers || say build-essential
+    has_command pkg-config || say pkg-config
+    has_command meson || say meson
+    has_command ninja || say ninja-build
+    has_command python3 || say python3
+    has_command spin || say spin
+    has_library libuv || say libuv1-dev
+    has_library libcurl || say libcurl4-openssl-dev
+    has_library jansson || say libjansson-dev
+    has_library libmicrohttpd || say libmicrohttpd-dev
+    has_library sqlite3 || say libsqlite3-dev
+    has_library cmocka || say libcmocka-dev
+    has_library nettle || say nettle-dev
+    has_command openssl || say openssl
+    # Whom https trusts; a minimal system trusts nobody.
+    [ -s /etc/ssl/certs/ca-certificates.crt ] || say ca-certificates
+    has_library zlib || say zlib1g-dev
+    if [ "$1" = all ]; then
+        has_command clang || say clang
+        has_command shellcheck || say shellcheck
+        has_command chromium || say chromium
+        has_command mandoc || say mandoc
+    fi
+}
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif has_command sudo; then
+        sudo -- "$@"
+    else
+        die "this needs root, and there is no sudo: $*"
+    fi
+}
+
+# Installs what is missing; silent and without network when nothing is.
+# $1: as above.
+install_missing() {
+    missing=$(missing_packages "$1" | tr '\n' ' ')
+    [ -n "$missing" ] || return 0
+    has_command apt-get || die "please install what these Debian packages" \
+        "hold, then try again: $missing"
+    say "installing: $missing"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update
+    # A blank-separated list on purpose.
+    # shellcheck disable=SC2086
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y \
+        --no-install-recommends $missing >/dev/null
+    left=$(missing_packages "$1" | tr '\n' ' ')
+    [ -z "$left" ] || die "still missing after installing: $left"
+}
+
+# ---- building ----
+
+# build_in DIR COMPILER SETUP-ARGUMENTS... : configures DIR if it is not, then
+# builds. A directory that was configured for another place (a clone that was
+# moved), or in another way, is made anew.
+build_in() {
+    dir=$1
+    compiler=$2
+    shift 2
+    stamp="$root
+$compiler $*"
+    if [ ! -f "$dir/build.ninja" ] ||
+        [ "$(cat "$dir/.configured" 2>/dev/null)" != "$stamp" ]; then
+        rm -rf "$dir"
+        CC=$compiler meson setup "$@" "$dir" "$root" >"$dir.log" 2>&1 || {
+            cat "$dir.log" >&2
+            rm -f "$dir.log"
+            die "could not configure $dir"
+        }
+        mv "$dir.log" "$dir/setup.log"
+        printf '%s\n' "$stamp" >"$dir/.configured"
+    fi
+    say "building ${dir##*/}"
+    built=$(ninja -C "$dir" --quiet 2>&1) || {
+        printf '%s\n' "$built" >&2
+        die "could not build $dir"
+    }
+    # Warnings, if there are any.
+    printf '%s\n' "$built" | sed '/^ninja: no work to do/d; /^$/d'
+}

@@ -1,0 +1,242 @@
+/*
+ * Who is refused over TLS, and that none of them is told the key. Needs the
+ * openssl program, as certificate maker and as server.
+ */
+#define _GNU_SOURCE
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "io/rig.h"
+
+static const char batch[] =
+    "{\"events\":[{\"event_id\":\"a\",\"input\":\"x\"}]}";
+static char folder[64];
+
+static bool run(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static bool run(const char *format, ...)
+{
+    char command[1024];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(command, sizeof(command), format, arguments);
+    va_end(arguments);
+    return system(command) == 0;
+}
+
+/* name.pem: a key and a certificate that it signed itself. */
+static void make_certificate(const char *name, const char *alternative)
+{
+    assert_true(run("cd %s && openssl req -x509 -newkey ec -nodes -days 2 "
+                    "-pkeyopt ec_paramgen_curve:prime256v1 -subj /CN=localhost "
+                    "-addext subjectAltName=%s -keyout %s.key -out %s.crt "
+                    "2>/dev/null && cat %s.key %s.crt > %s.pem",
+                    folder, alternative, name, name, name, name, name));
+}
+
+/* ---- openssl s_server ---- */
+
+struct tls_server {
+    pid_t pid;
+    FILE *out; /* what it prints: its port, then all that it was sent */
+    int port;
+};
+
+static void start_child(int pipe_fd, const char *certificate,
+                        const char *version)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), "%s/%s.pem", folder, certificate);
+    dup2(pipe_fd, STDOUT_FILENO);
+    dup2(pipe_fd, STDERR_FILENO);
+    execlp("openssl", "openssl", "s_server", "-accept", "127.0.0.1:0", "-cert",
+           path, "-key", path, "-www", "-cipher", "ALL:@SECLEVEL=0", version,
+           (char *)NULL);
+    _exit(127);
+}
+
+static void tls_start(struct tls_server *server, const char *certificate,
+                      const char *version)
+{
+    char line[256];
+    int ends[2];
+
+    assert_int_equal(pipe(ends), 0);
+    server->port = 0;
+    server->pid = fork();
+    if (server->pid == 0)
+        start_child(ends[1], certificate, version);
+    close(ends[1]);
+    server->out = fdopen(ends[0], "r");
+    while (server->port == 0 && fgets(line, sizeof(line), server->out))
+        sscanf(line, "ACCEPT 127.0.0.1:%d", &server->port);
+    assert_true(server->port > 0);
+}
+
+/* Returns whether the key was among what the server printed. */
+static bool tls_stop(struct tls_server *server)
+{
+    bool saw_key = false;
+    char line[4096];
+
+    kill(server->pid, SIGKILL);
+    while (fgets(line, sizeof(line), server->out))
+        saw_key = saw_key || strstr(line, rig_key);
+    fclose(server->out);
+    waitpid(server->pid, NULL, 0);
+    return saw_key;
+}
+
+/* ---- tests ---- */
+
+/* X1, X2, X3 */
+static void only_who_is_proven_by_the_given_file_gets_the_request(void **state)
+{
+    static const struct {
+        const char *certificate, *version, *ca_file, *host;
+        phos_exchange exchange;
+    } rows[] = {
+        /* the one good row */
+        { "good", "-no_ssl3", "good.crt", "localhost", PHOS_EXCHANGE_ANSWERED },
+        { "good", "-tls1_2", "good.crt", "localhost", PHOS_EXCHANGE_ANSWERED },
+        /* signed by itself, the system's bundle does not know it */
+        { "good", "-no_ssl3", NULL, "localhost", PHOS_EXCHANGE_REFUSED },
+        /* known, but of another name */
+        { "good", "-no_ssl3", "good.crt", "127.0.0.1", PHOS_EXCHANGE_REFUSED },
+        { "other", "-no_ssl3", "other.crt", "localhost",
+          PHOS_EXCHANGE_REFUSED },
+        { "wild", "-no_ssl3", "wild.crt", "localhost", PHOS_EXCHANGE_REFUSED },
+        /* another one is known */
+        { "good", "-no_ssl3", "other.crt", "localhost", PHOS_EXCHANGE_REFUSED },
+        /* the file is missing, is no bundle, is empty */
+        { "good", "-no_ssl3", "missing.crt", "localhost",
+          PHOS_EXCHANGE_REFUSED },
+        { "good", "-no_ssl3", "trash.crt", "localhost", PHOS_EXCHANGE_REFUSED },
+        { "good", "-no_ssl3", "empty.crt", "localhost", PHOS_EXCHANGE_REFUSED },
+        /* older than TLS 1.2 */
+        { "good", "-tls1_1", "good.crt", "localhost", PHOS_EXCHANGE_NOT_SENT },
+        { "good", "-tls1", "good.crt", "localhost", PHOS_EXCHANGE_NOT_SENT },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct phos__http_options options = rig_options();
+        struct tls_server server;
+        struct rig rig;
+        phos_request request;
+        char ca_file[128];
+
+        tls_start(&server, rows[i].certificate, rows[i].version);
+        if (rows[i].ca_file) {
+            snprintf(ca_file, sizeof(ca_file), "%s/%s", folder,
+                     rows[i].ca_file);
+            options.ca_file = phos_str_make(ca_file, strlen(ca_file));
+        }
+        rig_start(&rig, &options, &no_server);
+        snprintf(rig.url, sizeof(rig.url), "https://%s:%d/", rows[i].host,
+                 server.port);
+        request = rig_post(&rig, "");
+        request.method = PHOS_STR("GET"); /* all that s_server answers */
+        rig_exchange(&rig, &request);
+        if (rig.replies[0].exchange != rows[i].exchange)
+            print_message("# row %zu: %s\n", i, rig.replies[0].error.text);
+        assert_int_equal(rig.replies[0].exchange, rows[i].exchange);
+        if (rows[i].exchange == PHOS_EXCHANGE_ANSWERED)
+            assert_int_equal(rig.replies[0].http_status, 200);
+        else
+            assert_int_equal(rig.replies[0].bytes_sent, 0);
+        rig_stop(&rig);
+        assert_false(tls_stop(&server));
+    }
+}
+
+/* X2: the handshake never ends. */
+static void a_handshake_that_stalls_times_out_and_no_key_leaves(void **state)
+{
+    struct phos__http_options options = rig_options();
+    struct fault_options silent = { .is_silent = true };
+    struct rig rig;
+    phos_request request;
+    char url[128];
+
+    (void)state;
+    options.connect_timeout_ms = 150;
+    rig_start(&rig, &options, &silent);
+    snprintf(url, sizeof(url), "https://127.0.0.1:%u/",
+             fault_server_port(rig.server));
+    request = rig_post(&rig, batch);
+    request.url = phos_str_make(url, strlen(url));
+    assert_int_equal(rig_exchange(&rig, &request).exchange,
+                     PHOS_EXCHANGE_NOT_SENT);
+    assert_int_equal(rig.replies[0].error.status, PHOS_E_TIMEOUT);
+    assert_true(fault_server_saw(rig.server, "\x16\x03", 2));
+    assert_false(fault_server_saw(rig.server, rig_key, strlen(rig_key)));
+    rig_stop(&rig);
+}
+
+static void plain_http_where_tls_should_be_is_not_sent(void **state)
+{
+    struct rig rig;
+    phos_request request;
+    char url[128];
+
+    (void)state;
+    rig_start(&rig, NULL, NULL);
+    rig.plan.is_garbage = true;
+    snprintf(url, sizeof(url), "https://127.0.0.1:%u/",
+             fault_server_port(rig.server));
+    request = rig_post(&rig, batch);
+    request.url = phos_str_make(url, strlen(url));
+    request.timeout_ms = 300;
+    assert_int_equal(rig_exchange(&rig, &request).exchange,
+                     PHOS_EXCHANGE_NOT_SENT);
+    assert_false(fault_server_saw(rig.server, rig_key, strlen(rig_key)));
+    rig_stop(&rig);
+}
+
+static int make_files(void **state)
+{
+    (void)state;
+    snprintf(folder, sizeof(folder), "/tmp/phos-tls-XXXXXX");
+    if (!mkdtemp(folder))
+        return -1;
+    make_certificate("good", "DNS:localhost");
+    make_certificate("other", "DNS:other.invalid");
+    make_certificate("wild", "DNS:*");
+    return run("echo trash > %s/trash.crt && : > %s/empty.crt", folder, folder)
+               ? 0
+               : -1;
+}
+
+static int remove_files(void **state)
+{
+    (void)state;
+    return run("rm -r %s", folder) ? 0 : -1;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_who_is_proven_by_the_given_file_gets_the_request),
+        cmocka_unit_test(a_handshake_that_stalls_times_out_and_no_key_leaves),
+        cmocka_unit_test(plain_http_where_tls_should_be_is_not_sent),
+    };
+
+    if (!run("openssl version >/dev/null 2>&1")) {
+        puts("1..0 # SKIP the openssl program is missing");
+        return 0;
+    }
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests(tests, make_files, remove_files);
+}

@@ -1,0 +1,67 @@
+/*
+ * stats - sums and percentiles of events by time and by model.
+ *
+ * Pure: told a range, then the range's events in any order, then asked for
+ * JSON. Percentiles are exact, so each latency is kept until the end; that,
+ * and the tables of fixed size, bound the memory.
+ */
+#ifndef PHOSD_STATS_H
+#define PHOSD_STATS_H
+
+#include "store.h"
+
+enum {
+    PHOSD_STATS_EVENTS_MAX = 100000, /* looked at in one answer */
+    PHOSD_STATS_BUCKETS_MAX = 60,    /* what a chart shows and an eye parts */
+    PHOSD_STATS_MODELS_MAX = 32,     /* named ones; the rest is summed up */
+    PHOSD_STATS_NAME_MAX = 200       /* bytes; a longer name is not named */
+};
+
+struct phosd_stats_group {
+    uint64_t events, success, failure;
+    uint64_t token_count_input, token_count_output;
+    double cost_cents;
+    uint64_t latencies;    /* events that tell their latency */
+    uint64_t passed;       /* of them, while percentiles are looked for */
+    int64_t latency_ms[3]; /* the 50th, 95th and 99th percentile */
+};
+
+struct phosd_stats_model {
+    char name[PHOSD_STATS_NAME_MAX];
+    size_t name_bytes;
+    bool unnamed; /* of events without a model */
+    struct phosd_stats_group group;
+};
+
+struct phosd_stats_latency {
+    int64_t ms;
+    uint16_t bucket, model;
+};
+
+struct phosd_stats {
+    struct phosd_stats_range range;
+    int64_t first_us; /* where the first bucket begins */
+    int64_t width_us;
+    size_t bucket_count;
+    struct phosd_stats_group total;
+    struct phosd_stats_group buckets[PHOSD_STATS_BUCKETS_MAX + 1];
+    struct phosd_stats_model models[PHOSD_STATS_MODELS_MAX + 1];
+    size_t model_count; /* the last place is for all others */
+    struct phosd_stats_latency *latencies; /* malloc */
+    size_t latency_count, latency_capacity;
+    bool failed; /* no memory */
+};
+
+void phosd_stats_init(struct phosd_stats *stats);
+void phosd_stats_deinit(struct phosd_stats *stats);
+
+/* Cuts the range into buckets of a width that people count in. */
+void phosd_stats_begin(struct phosd_stats *stats,
+                       const struct phosd_stats_range *range);
+/* An event outside the range is left out. */
+void phosd_stats_add(struct phosd_stats *stats,
+                     const struct phosd_stats_row *row);
+/* Appends the JSON; after it the object is good for nothing but deinit. */
+void phosd_stats_render(struct phosd_stats *stats, struct phos__buffer *body);
+
+#endif
