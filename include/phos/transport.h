@@ -43,6 +43,21 @@ typedef enum phos_exchange {
                                     certificate, proxy; nothing arrived */
 } phos_exchange;
 
+/* What stood in the way of a request that was not sent, for those who have to
+ * remove it. A transport that cannot tell says UNKNOWN. */
+typedef enum phos_obstacle {
+    PHOS_OBSTACLE_UNKNOWN = 0,
+    PHOS_OBSTACLE_NAME = 1,      /* the host's or the proxy's name is not
+                                    resolved */
+    PHOS_OBSTACLE_CONNECT = 2,   /* refused, unreachable, or silence */
+    PHOS_OBSTACLE_PROXY = 3,     /* the proxy does not let it through */
+    PHOS_OBSTACLE_TLS = 4,       /* the handshake failed */
+    PHOS_OBSTACLE_NO_TLS = 5,    /* on that port nobody speaks TLS */
+    PHOS_OBSTACLE_UNTRUSTED = 6, /* the certificate: its signer is unknown */
+    PHOS_OBSTACLE_EXPIRED = 7,   /* it is over, or not valid yet */
+    PHOS_OBSTACLE_OTHER_HOST = 8 /* it belongs to another host */
+} phos_obstacle;
+
 /** What came back. All it points to is borrowed for the call. */
 typedef struct phos_reply {
     size_t struct_size;
@@ -54,7 +69,8 @@ typedef struct phos_reply {
     bool body_cut;       /* body ended early or exceeded reply_bytes_max */
     uint64_t bytes_sent; /* of the whole request, headers included */
     uint64_t bytes_received;
-    phos_error error; /* what broke, when exchange is not ANSWERED */
+    phos_error error;       /* what broke, when exchange is not ANSWERED */
+    phos_obstacle obstacle; /* when exchange is NOT_SENT or REFUSED */
 } phos_reply;
 
 /** Takes one reply. Any thread, also from inside submit. */

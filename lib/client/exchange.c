@@ -135,6 +135,15 @@ static void understand(struct phos__exchange *exchange, const phos_reply *reply)
     }
 }
 
+/* A transport that was built before there were obstacles tells none. */
+static phos_obstacle obstacle_of(const phos_reply *reply)
+{
+    const size_t bytes = offsetof(phos_reply, obstacle) + sizeof(phos_obstacle);
+
+    return reply->struct_size >= bytes ? reply->obstacle
+                                       : PHOS_OBSTACLE_UNKNOWN;
+}
+
 /* Hands an exchange over to the worker's thread. */
 static void hand_over(struct phos__exchange *exchange)
 {
@@ -163,6 +172,7 @@ void phos__exchange_reply(const phos_reply *reply, void *reply_data)
     answer->exchange = reply->exchange;
     answer->http_status = reply->http_status;
     answer->body = PHOS__BODY_EMPTY;
+    exchange->obstacle = obstacle_of(reply);
     exchange->bytes_sent = reply->bytes_sent;
     exchange->bytes_received = reply->bytes_received;
     if (reply->exchange == PHOS_EXCHANGE_ANSWERED)

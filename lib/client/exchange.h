@@ -62,6 +62,7 @@ struct phos__exchange {
     uint8_t *results; /* room for each event */
     uint64_t bytes_sent, bytes_received;
     phos_error error;
+    phos_obstacle obstacle;
     /* wall clock in seconds at the time of sending, for Retry-After dates
      * without a Date header */
     int64_t wall_s;

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -159,11 +160,23 @@ static bool quotes_a_header(const struct phos__http_exchange *exchange)
     return false;
 }
 
-static void describe(struct phos__http_exchange *exchange, CURLcode code,
-                     phos_reply *reply)
+static const char *words_of(const struct phos__http_exchange *exchange,
+                            CURLcode code)
 {
-    phos_status status = phos__http_status_of(reply->exchange, code);
-    const char *text = exchange->error_text;
+    if (exchange->veto)
+        return exchange->veto;
+    if (exchange->error_text[0] == '\0' || quotes_a_header(exchange))
+        return curl_easy_strerror(code);
+    return exchange->error_text;
+}
+
+static void describe(const struct phos__http_exchange *exchange,
+                     const struct phos__http_ending *ending, phos_reply *reply)
+{
+    const struct phos__http *http = exchange->http;
+    const struct phos__http_way way = { exchange->request.url, http->proxy,
+                                        http->unix_socket_path };
+    phos_status status = phos__http_status_of(reply->exchange, ending->code);
 
     if (exchange->is_out_of_memory)
         status = PHOS_E_NO_MEMORY;
@@ -173,12 +186,8 @@ static void describe(struct phos__http_exchange *exchange, CURLcode code,
                         PHOS__HTTP_HEAD_BYTES_MAX);
         return;
     }
-    if (text[0] == '\0' || quotes_a_header(exchange))
-        text = curl_easy_strerror(code);
-    if (exchange->veto)
-        text = exchange->veto;
-    phos__error_set(&reply->error, status, PHOS_ORIGIN_CURL, (int)code, "%s",
-                    text);
+    reply->obstacle = phos__http_obstacle(ending, &way);
+    phos__http_describe(ending, &way, status, &reply->error);
 }
 
 static void give(struct phos__http_exchange *exchange, phos_reply *reply)
@@ -191,11 +200,22 @@ static void give(struct phos__http_exchange *exchange, phos_reply *reply)
     rest(http, exchange);
 }
 
-static phos_exchange outcome_of(struct phos__http_exchange *exchange,
-                                CURLcode code)
+/* libcurl 7.88 tells the time of the connection only when TLS and the proxy
+ * are through, too; its peer's address when it stands. */
+static bool has_peer(CURL *easy)
+{
+    char *address = NULL;
+
+    return curl_easy_getinfo(easy, CURLINFO_PRIMARY_IP, &address) == CURLE_OK &&
+           address && address[0] != '\0';
+}
+
+static struct phos__http_ending
+ending_of(const struct phos__http_exchange *exchange, CURLcode code)
 {
     CURL *easy = exchange->easy;
-    struct phos__http_ending ending = {
+
+    return (struct phos__http_ending){
         .code = code,
         .has_begun = exchange->has_begun,
         .is_answered = exchange->is_answered,
@@ -203,26 +223,32 @@ static phos_exchange outcome_of(struct phos__http_exchange *exchange,
         .body_written = size_info(easy, CURLINFO_SIZE_UPLOAD_T),
         .unread = exchange->unread,
         .proxy_status = (long)long_info(easy, CURLINFO_HTTP_CONNECTCODE),
+        .words = words_of(exchange, code),
+        .system_error = (int)long_info(easy, CURLINFO_OS_ERRNO),
+        .is_https = exchange->request.url.length > 5 &&
+                    strncasecmp(exchange->request.url.data, "https", 5) == 0,
+        .is_resolved = size_info(easy, CURLINFO_NAMELOOKUP_TIME_T) > 0,
+        .is_connected = has_peer(easy),
+        .is_secured = size_info(easy, CURLINFO_APPCONNECT_TIME_T) > 0,
     };
-
-    return phos__http_outcome(&ending);
 }
 
 /* `exchange` has left curl already. */
 static void finish(struct phos__http_exchange *exchange, CURLcode code)
 {
     struct phos__http *http = exchange->http;
-    CURL *easy = exchange->easy;
+    struct phos__http_ending ending;
     phos_reply reply;
 
     end(http, exchange);
     phos__http_sockets_forget(http, exchange);
+    ending = ending_of(exchange, code);
     memset(&reply, 0, sizeof(reply));
     reply.struct_size = sizeof(reply);
-    reply.exchange = outcome_of(exchange, code);
+    reply.exchange = phos__http_outcome(&ending);
     reply.bytes_sent = phos__http_bytes_sent(exchange);
-    reply.bytes_received =
-        exchange->head_bytes + size_info(easy, CURLINFO_SIZE_DOWNLOAD_T);
+    reply.bytes_received = exchange->head_bytes +
+                           size_info(exchange->easy, CURLINFO_SIZE_DOWNLOAD_T);
     if (reply.exchange == PHOS_EXCHANGE_ANSWERED) {
         reply.http_status = exchange->http_status;
         reply.header_count = phos__http_split_head(exchange);
@@ -231,7 +257,7 @@ static void finish(struct phos__http_exchange *exchange, CURLcode code)
                                    exchange->reply_body.bytes);
         reply.body_cut = exchange->body_is_cut || code != CURLE_OK;
     } else {
-        describe(exchange, code, &reply);
+        describe(exchange, &ending, &reply);
     }
     give(exchange, &reply);
 }

@@ -5,6 +5,7 @@
  *   http_request.c  a request's settings on an easy handle
  *   http_reply.c    headers and body as they arrive
  *   http_outcome.c  how an exchange ended
+ *   http_obstacle.c what stood in its way, in words
  *   http_socket.c   curl's sockets and timer on the loop
  */
 #ifndef PHOS_IO_HTTP_INTERNAL_H
@@ -133,11 +134,32 @@ struct phos__http_ending {
     uint64_t body_written; /* of those, handed to the kernel */
     uint64_t unread;       /* of what was written, not taken by the peer */
     long proxy_status;     /* the proxy's answer to CONNECT; 0: none */
+    const char *words;     /* curl's own; never a header's value */
+    int system_error;      /* errno of a connection that failed; 0: none */
+    bool is_https, is_resolved, is_connected, is_secured;
 };
 
 phos_exchange phos__http_outcome(const struct phos__http_ending *ending);
 /* The status for phos_error. */
 phos_status phos__http_status_of(phos_exchange exchange, CURLcode code);
+
+/* ---- http_obstacle.c ---- */
+
+/* Where a request goes; NULL: not that way. */
+struct phos__http_way {
+    phos_str url;
+    const char *proxy;
+    const char *unix_socket_path;
+};
+
+/* UNKNOWN once bytes may have left. */
+phos_obstacle phos__http_obstacle(const struct phos__http_ending *ending,
+                                  const struct phos__http_way *way);
+/* Puts an ending without an answer into words, where it was included; never
+ * the proxy's password. */
+void phos__http_describe(const struct phos__http_ending *ending,
+                         const struct phos__http_way *way, phos_status status,
+                         phos_error *ret_error);
 
 /* ---- http_socket.c ---- */
 

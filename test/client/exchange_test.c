@@ -43,10 +43,29 @@ static void handing_over_ends_with_the_lock(void **state)
     phos__exchange_deinit(&exchange, &libc);
 }
 
+/* As one that was compiled against an earlier header gives it. */
+static void a_shorter_reply_is_read_no_further_than_it_goes(void **state)
+{
+    struct phos__answers answers = { .lock = PTHREAD_MUTEX_INITIALIZER };
+    struct phos__exchange exchange = { .answers = &answers };
+    phos_reply reply = { .struct_size = offsetof(phos_reply, obstacle),
+                         .exchange = PHOS_EXCHANGE_NOT_SENT,
+                         .obstacle = PHOS_OBSTACLE_PROXY };
+
+    (void)state;
+    watched = &answers;
+    phos__exchange_reply(&reply, &exchange);
+    assert_int_equal(exchange.obstacle, PHOS_OBSTACLE_UNKNOWN);
+    reply.struct_size = sizeof(reply);
+    phos__exchange_reply(&reply, &exchange);
+    assert_int_equal(exchange.obstacle, PHOS_OBSTACLE_PROXY);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(handing_over_ends_with_the_lock),
+        cmocka_unit_test(a_shorter_reply_is_read_no_further_than_it_goes),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -58,16 +58,24 @@ static void without_a_connection_nothing_was_sent(void **state)
         const char *url;
         phos_exchange exchange;
         phos_status status;
+        phos_obstacle obstacle;
     } rows[] = {
-        { "http://127.0.0.1:1/", PHOS_EXCHANGE_NOT_SENT, PHOS_E_NETWORK },
-        { "http://[::1]:1/", PHOS_EXCHANGE_NOT_SENT, PHOS_E_NETWORK },
+        { "http://127.0.0.1:1/", PHOS_EXCHANGE_NOT_SENT, PHOS_E_NETWORK,
+          PHOS_OBSTACLE_CONNECT },
+        { "http://[::1]:1/", PHOS_EXCHANGE_NOT_SENT, PHOS_E_NETWORK,
+          PHOS_OBSTACLE_CONNECT },
         { "http://no-such-host.invalid/", PHOS_EXCHANGE_NOT_SENT,
-          PHOS_E_NETWORK },
-        { "ftp://127.0.0.1/", PHOS_EXCHANGE_REFUSED, PHOS_E_CONFIG },
-        { "file:///etc/passwd", PHOS_EXCHANGE_REFUSED, PHOS_E_CONFIG },
-        { "http://", PHOS_EXCHANGE_REFUSED, PHOS_E_CONFIG },
-        { "http://a b/", PHOS_EXCHANGE_REFUSED, PHOS_E_CONFIG },
-        { "http://127.0.0.1:99999/", PHOS_EXCHANGE_REFUSED, PHOS_E_CONFIG },
+          PHOS_E_NETWORK, PHOS_OBSTACLE_NAME },
+        { "ftp://127.0.0.1/", PHOS_EXCHANGE_REFUSED, PHOS_E_CONFIG,
+          PHOS_OBSTACLE_UNKNOWN },
+        { "file:///etc/passwd", PHOS_EXCHANGE_REFUSED, PHOS_E_CONFIG,
+          PHOS_OBSTACLE_UNKNOWN },
+        { "http://", PHOS_EXCHANGE_REFUSED, PHOS_E_CONFIG,
+          PHOS_OBSTACLE_UNKNOWN },
+        { "http://a b/", PHOS_EXCHANGE_REFUSED, PHOS_E_CONFIG,
+          PHOS_OBSTACLE_UNKNOWN },
+        { "http://127.0.0.1:99999/", PHOS_EXCHANGE_REFUSED, PHOS_E_CONFIG,
+          PHOS_OBSTACLE_UNKNOWN },
     };
     struct rig rig;
 
@@ -81,6 +89,7 @@ static void without_a_connection_nothing_was_sent(void **state)
         reply = rig_exchange(&rig, &request);
         assert_int_equal(reply.exchange, rows[i].exchange);
         assert_int_equal(reply.error.status, rows[i].status);
+        assert_int_equal(reply.obstacle, rows[i].obstacle);
         assert_int_equal(reply.error.origin, PHOS_ORIGIN_CURL);
         assert_true(reply.error.text[0] != '\0');
         assert_int_equal(reply.http_status, 0);
@@ -104,6 +113,7 @@ static void a_connection_that_never_stands_times_out_unsent(void **state)
     reply = rig_exchange(&rig, &request);
     assert_int_equal(reply.exchange, PHOS_EXCHANGE_NOT_SENT);
     assert_int_equal(reply.error.status, PHOS_E_TIMEOUT);
+    assert_int_equal(reply.obstacle, PHOS_OBSTACLE_CONNECT);
     rig_stop(&rig);
 }
 

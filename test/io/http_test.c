@@ -228,6 +228,9 @@ static void a_unix_socket_carries_requests_too(void **state)
     unlink(path);
     assert_int_equal(rig_exchange(&rig, &request).exchange,
                      PHOS_EXCHANGE_NOT_SENT);
+    assert_int_equal(rig.replies[0].obstacle, PHOS_OBSTACLE_CONNECT);
+    assert_non_null(strstr(rig.replies[0].error.text, path));
+    assert_null(strstr(rig.replies[0].error.text, "127.0.0.1"));
     rig_stop(&rig);
 }
 

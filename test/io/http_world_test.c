@@ -172,6 +172,7 @@ static void a_proxy_in_between_is_not_given_the_key(void **state)
         request.url = PHOS_STR("https://service.invalid/api");
         assert_int_equal(rig_exchange(&rig, &request).exchange,
                          rows[i].exchange);
+        assert_int_equal(rig.replies[0].obstacle, PHOS_OBSTACLE_PROXY);
         assert_string_equal(fault_server_request(rig.server, 0).path,
                             "service.invalid:443");
         assert_false(fault_server_saw(rig.server, rig_key, strlen(rig_key)));

@@ -124,6 +124,7 @@ static void keep(const phos_reply *reply, struct rig_reply *kept)
     kept->bytes_sent = reply->bytes_sent;
     kept->bytes_received = reply->bytes_received;
     kept->error = reply->error;
+    kept->obstacle = reply->obstacle;
 }
 
 static void on_reply(const phos_reply *reply, void *reply_data)

@@ -25,6 +25,7 @@ struct rig_reply {
     bool body_cut;
     uint64_t bytes_sent, bytes_received;
     phos_error error;
+    phos_obstacle obstacle;
 };
 
 struct rig {
