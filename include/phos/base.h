@@ -49,10 +49,12 @@ static inline phos_str phos_str_make(const char *data, size_t length)
 
 /*
  * Every status: name, value, text, whether trying the same again can help.
- * Values are part of the ABI and never change meaning.
+ * Values are part of the ABI and never change meaning. Below 0 are failures;
+ * above 0 a call did as it is configured to, which is not what it was asked.
  */
 #define PHOS_STATUS_LIST(X)                                                    \
     X(OK, 0, "success", false)                                                 \
+    X(DISCARDED, 1, "not kept, as configured", false)                          \
     X(E_INVALID, -1, "an argument breaks the documented shape", false)         \
     X(E_FULL, -2, "the ring has no room now", true)                            \
     X(E_CLOSED, -3, "the client is closed, or NULL", false)                    \

@@ -99,6 +99,16 @@ typedef struct phos_options {
     phos_str api_key;    /* secret; PHOSPHO_API_KEY; required */
     phos_str project_id; /* PHOSPHO_PROJECT_ID; left out of events if empty */
 
+    /* what is kept */
+    bool enabled;        /* (env) false: a client without thread, ring and
+                            service; log calls are counted and discarded, and
+                            no option but these two is looked at. In the
+                            environment 0, false, no or off, and 1, true, yes or
+                            on; default true */
+    bool allow_disabled; /* false: phos_client_open() fails instead of opening
+                            a client that is disabled, for programs that must
+                            record; default true */
+
     /* batches */
     uint32_t linger_ms;        /* (env) longest wait of an event for company;
                                   default 500 */
@@ -173,6 +183,8 @@ static inline phos_options phos_options_default(void)
     options.endpoint = none;
     options.api_key = none;
     options.project_id = none;
+    options.enabled = true;
+    options.allow_disabled = true;
     options.linger_ms = 500;
     options.batch_events_max = 100;
     options.batch_bytes_max = 1048576;
@@ -235,6 +247,12 @@ typedef struct phos_rejections {
     uint64_t closed;
 } phos_rejections;
 
+/* Events that were not kept, as configured, by cause; never part of `accepted`,
+ * and no receipt comes for them. */
+typedef struct phos_discards {
+    uint64_t disabled; /* options.enabled is false */
+} phos_discards;
+
 enum { PHOS_HISTOGRAM_BUCKETS = 64 };
 
 /**
@@ -273,6 +291,7 @@ typedef struct phos_stats {
     phos_state state;
     phos_ledger ledger;
     phos_rejections rejected;
+    phos_discards discarded;
 
     uint64_t unread_bytes;        /* in the ring, not yet seen by the worker */
     uint64_t ring_used_bytes;     /* in the ring, not yet released */
@@ -302,19 +321,22 @@ typedef struct phos_close_report {
     size_t struct_size; /* set by phos_client_close() */
     phos_ledger ledger;
     phos_rejections rejected;
+    phos_discards discarded;
     phos_error last_error;
 } phos_close_report;
 
 /**
  * Opens a client and starts its worker, or joins options->worker.
  *
- * options     everything is copied; endpoint and api_key are required
+ * options     everything is copied; endpoint and api_key are required, unless
+ *             the client is disabled
  * ret_client  to be closed, then freed with phos_client_free()
  *
  * What was wrong, with the option's name, goes to options->on_diagnostic.
  *
  * Returns  PHOS_OK
- *          PHOS_E_INVALID    an option is missing or out of range
+ *          PHOS_E_INVALID    an option is missing or out of range, or the
+ *                            client is disabled and must not be
  *          PHOS_E_INSECURE   plain http to a host that is not loopback
  *          PHOS_E_UNSUPPORTED  gzip_level in a build without gzip
  *          PHOS_E_FORKED     options->worker was opened by the parent
@@ -332,6 +354,8 @@ PHOS_EXTERN phos_status phos_client_open(const phos_options *options,
  * ret_id   the event's id, made at the call; NULL if not wanted
  *
  * Returns  PHOS_OK           accepted; it gets exactly one receipt
+ *          PHOS_DISCARDED    not kept, as configured: it is counted, has no
+ *                            id and gets no receipt
  *          PHOS_E_FULL       rejected, no room; worth trying again
  *          PHOS_E_CLOSED     rejected, close came first, or client is NULL
  *          PHOS_E_INVALID    rejected, the event breaks its documented shape

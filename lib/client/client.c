@@ -30,8 +30,10 @@ struct phos_client {
     struct phos__logger logger;
 
     alignas(128) struct phos__rejections rejections;
+    struct phos__tally tally;
     alignas(128) struct phos__member member;
-    phos_worker *worker;
+    phos_worker *worker; /* NULL: the client is disabled */
+    struct phos__flag closed;
     phos_allocator allocator;
     struct phos__settings settings;
     uint64_t random_state[4];
@@ -42,6 +44,13 @@ struct phos_client {
 static bool is_foreign(const phos_client *client)
 {
     return *client->generation_page != client->generation;
+}
+
+/* It has no worker, no ring and no pipeline; whether it is closed tells the
+ * flag alone. */
+static bool is_disabled(const phos_client *client)
+{
+    return !client->worker;
 }
 
 /* ---- open ---- */
@@ -148,7 +157,6 @@ static phos_status make_ring(phos_client *client)
         status =
             phos__ring_open(&client->logger.ring, options->ring_bytes, secret,
                             &id_key, phos__worker_wake_fd(client->worker), 0);
-    client->logger.rejections = &client->rejections;
     client->logger.worker = client->worker;
     client->logger.clock = phos__clock_resolve(options->clock);
     client->logger.event_bytes_max = options->event_bytes_max;
@@ -208,6 +216,15 @@ static phos_status find_worker(phos_client *client)
     return phos_worker_open(&options, &client->worker);
 }
 
+static void make_sieve(phos_client *client)
+{
+    struct phos__sieve *sieve = &client->logger.sieve;
+
+    sieve->is_active = !client->settings.options.enabled;
+    sieve->closed = &client->closed;
+    sieve->tally = &client->tally;
+}
+
 static phos_status assemble(phos_client *client)
 {
     const phos_options *options = &client->settings.options;
@@ -217,6 +234,10 @@ static phos_status assemble(phos_client *client)
     if (!client->generation_page)
         return PHOS_E_SYSTEM;
     client->generation = *client->generation_page;
+    client->logger.rejections = &client->rejections;
+    make_sieve(client);
+    if (!options->enabled)
+        return PHOS_OK;
     client->member.destroy = destroy_member;
     status = find_worker(client);
     if (!status)
@@ -246,10 +267,10 @@ static void take_apart(phos_client *client)
     destroy(client);
 }
 
-static void tell(const phos_options *options, const phos_error *error)
+static void tell(const phos_options *options, phos_severity severity,
+                 const phos_error *error)
 {
-    phos_diagnostic diagnostic = { sizeof(diagnostic), PHOS_SEVERITY_ERROR,
-                                   *error };
+    phos_diagnostic diagnostic = { sizeof(diagnostic), severity, *error };
 
     if (options->on_diagnostic)
         options->on_diagnostic(&diagnostic, options->user_data);
@@ -262,7 +283,7 @@ static phos_status fail(const phos_options *options, phos_status status,
 
     phos__error_set(&error, status, PHOS_ORIGIN_PHOS, status, "open: %s%s%s",
                     what, *what ? ": " : "", phos_status_text(status));
-    tell(options, &error);
+    tell(options, PHOS_SEVERITY_ERROR, &error);
     return status;
 }
 
@@ -276,8 +297,18 @@ static phos_status fail_of_system(const phos_options *options, int cause)
     phos__error_set(&error, PHOS_E_SYSTEM, PHOS_ORIGIN_SYSTEM, cause,
                     "open: %s: %s (errno %d)", phos_status_text(PHOS_E_SYSTEM),
                     words, cause);
-    tell(options, &error);
+    tell(options, PHOS_SEVERITY_ERROR, &error);
     return PHOS_E_SYSTEM;
+}
+
+static void tell_disabled(const phos_options *options)
+{
+    phos_error error;
+
+    phos__error_set(&error, PHOS_DISCARDED, PHOS_ORIGIN_PHOS, PHOS_DISCARDED,
+                    "open: recording is switched off (option enabled, "
+                    "PHOS_ENABLED); events are counted and discarded");
+    tell(options, PHOS_SEVERITY_INFO, &error);
 }
 
 static phos_allocator choose_allocator(const phos_options *options,
@@ -314,7 +345,7 @@ phos_status phos_client_open(const phos_options *given,
     status =
         phos__settings_init(&client->settings, &options, &allocator, &error);
     if (status) {
-        tell(&options, &error);
+        tell(&options, PHOS_SEVERITY_ERROR, &error);
         release(client);
         return status;
     }
@@ -328,7 +359,10 @@ phos_status phos_client_open(const phos_options *given,
                    ? fail_of_system(&options, cause)
                    : fail(&options, status, "");
     }
-    phos__worker_join(client->worker, &client->member); /* others see it */
+    if (is_disabled(client))
+        tell_disabled(&options);
+    else /* others see it */
+        phos__worker_join(client->worker, &client->member);
     *ret_client = client;
     return PHOS_OK;
 }
@@ -352,6 +386,8 @@ static phos_status may_block(const phos_client *client)
         return PHOS_E_CLOSED;
     if (is_foreign(client))
         return PHOS_E_FORKED;
+    if (is_disabled(client))
+        return PHOS_OK; /* it has nothing to wait for */
     return phos__worker_is_here(client->worker) ? PHOS_E_WOULD_DEADLOCK
                                                 : PHOS_OK;
 }
@@ -364,6 +400,8 @@ phos_status phos_client_flush(phos_client *client, phos_flush_mode mode,
 
     if (!status && mode != PHOS_FLUSH_DELIVERED)
         status = PHOS_E_INVALID;
+    if (!status && is_disabled(client))
+        return phos__flag_get(&client->closed) ? PHOS_E_CLOSED : PHOS_OK;
     if (status)
         return status;
     phos__pipeline_flush(client->member.pipeline, &ticket);
@@ -380,11 +418,15 @@ phos_status phos_client_close(phos_client *client, uint32_t timeout_ms,
 
     if (status)
         return status;
-    phos__pipeline_close(client->member.pipeline, timeout_ms);
-    phos__pipeline_wait_closed(client->member.pipeline, CLOSE_GRACE_MS);
-    status = phos__pipeline_close_report(client->member.pipeline,
-                                         &report.ledger, &report.last_error);
+    phos__flag_set(&client->closed);
+    if (!is_disabled(client)) {
+        phos__pipeline_close(client->member.pipeline, timeout_ms);
+        phos__pipeline_wait_closed(client->member.pipeline, CLOSE_GRACE_MS);
+        status = phos__pipeline_close_report(
+            client->member.pipeline, &report.ledger, &report.last_error);
+    }
     report.rejected = phos__rejections_get(&client->rejections);
+    report.discarded = phos__tally_discards(&client->tally);
     if (ret_report)
         *ret_report = report;
     return status;
@@ -397,6 +439,10 @@ void phos_client_free(phos_client *client)
     /* What a child inherits is its parent's: abandoned, never closed. */
     if (!client || is_foreign(client))
         return;
+    if (is_disabled(client)) {
+        destroy(client);
+        return;
+    }
     phos__exit_hook_remove(&client->exit_entry);
     worker = client->worker;
     phos__pipeline_close(client->member.pipeline, 0);
@@ -405,7 +451,7 @@ void phos_client_free(phos_client *client)
 
 void phos_client_begin_shutdown(phos_client *client)
 {
-    if (client && !is_foreign(client))
+    if (client && !is_foreign(client) && !is_disabled(client))
         phos__pipeline_drain(client->member.pipeline);
 }
 
@@ -415,6 +461,8 @@ phos_status phos_client_set_api_key(phos_client *client, phos_str api_key)
         return PHOS_E_CLOSED;
     if (is_foreign(client))
         return PHOS_E_FORKED;
+    if (is_disabled(client))
+        return phos__flag_get(&client->closed) ? PHOS_E_CLOSED : PHOS_OK;
     return phos__pipeline_set_api_key(client->member.pipeline, api_key);
 }
 
@@ -428,8 +476,13 @@ phos_status phos_client_stats(phos_client *client, phos_stats *ret_stats)
         return PHOS_E_FORKED;
     if (!ret_stats || ret_stats->struct_size < sizeof(size_t))
         return PHOS_E_INVALID;
-    phos__pipeline_stats(client->member.pipeline, &stats);
+    memset(&stats, 0, sizeof(stats));
+    if (!is_disabled(client))
+        phos__pipeline_stats(client->member.pipeline, &stats);
+    else if (phos__flag_get(&client->closed))
+        stats.state = PHOS_STATE_CLOSED;
     stats.rejected = phos__rejections_get(&client->rejections);
+    stats.discarded = phos__tally_discards(&client->tally);
     stats.struct_size = phos__min_u64(ret_stats->struct_size, sizeof(stats));
     memcpy(ret_stats, &stats, stats.struct_size);
     return PHOS_OK;

@@ -39,18 +39,29 @@ static phos_status reserve_with_patience(struct phos__logger *logger,
     return status;
 }
 
+static phos_status turn_away(struct phos__logger *logger, phos_status status)
+{
+    if (status < 0)
+        phos__rejections_add(logger->rejections, status);
+    return status;
+}
+
 phos_status phos__log(struct phos__logger *logger, const phos_event *event,
                       phos_event_id *ret_id)
 {
     struct phos__record_plan plan;
     uint64_t position;
     uint8_t *record;
-    phos_status status =
-        event ? phos__record_plan(event, logger->event_bytes_max, &plan)
-              : PHOS_E_INVALID;
+    phos_status status = PHOS_OK;
 
+    if (logger->sieve.is_active)
+        status = phos__sieve_pass(&logger->sieve, event);
     if (status)
-        goto rejected;
+        return turn_away(logger, status);
+    status = event ? phos__record_plan(event, logger->event_bytes_max, &plan)
+                   : PHOS_E_INVALID;
+    if (status)
+        return turn_away(logger, status);
     status = phos__ring_reserve(&logger->ring, (uint32_t)plan.bytes, &position,
                                 &record);
     if (status == PHOS_E_FULL && logger->full_wait_ms &&
@@ -58,7 +69,7 @@ phos_status phos__log(struct phos__logger *logger, const phos_event *event,
         status = reserve_with_patience(logger, (uint32_t)plan.bytes, &position,
                                        &record);
     if (status)
-        goto rejected;
+        return turn_away(logger, status);
 
     phos__record_write(event, &plan, phos__clock_stamp(logger->clock), record);
     phos__ring_publish(&logger->ring, position, (uint32_t)plan.bytes);
@@ -67,8 +78,4 @@ phos_status phos__log(struct phos__logger *logger, const phos_event *event,
     else if (ret_id)
         phos__ring_event_id(&logger->ring, position, ret_id->bytes);
     return PHOS_OK;
-
-rejected:
-    phos__rejections_add(logger->rejections, status);
-    return status;
 }

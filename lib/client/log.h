@@ -5,6 +5,7 @@
 #ifndef PHOS_CLIENT_LOG_H
 #define PHOS_CLIENT_LOG_H
 
+#include "client/sieve.h"
 #include "phos/worker.h"
 #include "queue/rejections.h"
 #include "queue/ring.h"
@@ -12,6 +13,7 @@
 /* What a log call needs, on lines that nobody writes. */
 struct phos__logger {
     struct phos__ring ring;
+    struct phos__sieve sieve;
     struct phos__rejections *rejections;
     phos_worker *worker; /* makes the room that others wait for */
     phos_clock clock;    /* resolved */

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -122,6 +123,44 @@ static const char *environment(const char *name)
     const char *value = secure_getenv(name);
 
     return value && *value ? value : NULL;
+}
+
+/* What people write for yes and no; false: neither. */
+static bool parse_switch(const char *text, bool *ret_value)
+{
+    static const char *const words[][2] = {
+        { "0", "1" }, { "false", "true" }, { "no", "yes" }, { "off", "on" }
+    };
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        for (int value = 0; value < 2; value++)
+            if (strcasecmp(text, words[i][value]) == 0) {
+                *ret_value = value == 1;
+                return true;
+            }
+    return false;
+}
+
+/* Whoever switches recording off must find it off, whatever else is set: this
+ * is asked before any other option is looked at. */
+static phos_status resolve_enabled(phos_options *options, phos_error *ret_error)
+{
+    const char *variable = NULL;
+    const char *name = "enabled";
+
+    if (options->use_environment && options->enabled)
+        variable = environment("PHOS_ENABLED");
+    if (variable) {
+        name = "PHOS_ENABLED";
+        if (!parse_switch(variable, &options->enabled))
+            return invalid(ret_error, name,
+                           "the environment holds neither 0 nor 1");
+    }
+    if (!options->enabled && !options->allow_disabled)
+        return invalid(ret_error, name,
+                       "switches recording off, and option allow_disabled says "
+                       "that this program must record");
+    return PHOS_OK;
 }
 
 static phos_status numbers_from_environment(phos_options *options,
@@ -321,7 +360,14 @@ phos_status phos__settings_init(struct phos__settings *settings,
     settings->allocator = *allocator;
     *options = phos_options_default();
     memcpy(options, given, phos__min_u64(given->struct_size, sizeof(*options)));
-    if (options->use_environment) {
+    status = resolve_enabled(options, ret_error);
+    if (!options->enabled) {
+        /* Nothing else is looked at, so nothing else is held. */
+        *options = phos_options_default();
+        options->enabled = false;
+        return status;
+    }
+    if (!status && options->use_environment) {
         texts_from_environment(options);
         status = numbers_from_environment(options, ret_error);
     }

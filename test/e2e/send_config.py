@@ -118,6 +118,15 @@ def nothing_is_sent_without_what_is_needed(folder):
         same(service.requests, [], "requests")
 
 
+def it_sends_where_programs_are_told_not_to_record(folder):
+    path = write_events(folder, [event(number) for number in range(3)])
+    with Service() as service:
+        result = phos("send", "--json", "--endpoint", service.url, path,
+                      PHOS_ENABLED="0")
+    same(result.code, 0, str(result))
+    same(result.summary()["delivered"], 3, "delivered")
+
+
 run(a_refused_key_ends_it_with_advice,
     one_event_is_enough_to_see_it,
     a_redirect_is_not_followed,
@@ -125,4 +134,5 @@ run(a_refused_key_ends_it_with_advice,
     a_wrong_path_is_told,
     with_wait_it_goes_on_until_the_key_is_good,
     the_key_travels_in_its_header_only,
-    nothing_is_sent_without_what_is_needed)
+    nothing_is_sent_without_what_is_needed,
+    it_sends_where_programs_are_told_not_to_record)

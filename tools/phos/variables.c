@@ -13,7 +13,7 @@ const char *const variables_known[] = {
     "PHOS_EVENTS_PER_MINUTE",  "PHOS_DEDUPE_WINDOW", "PHOS_CONNECT_TIMEOUT_MS",
     "PHOS_REQUEST_TIMEOUT_MS", "PHOS_PROXY",         "PHOS_CA_FILE",
     "PHOS_UNIX_SOCKET_PATH",   "PHOS_USER_AGENT",    "PHOS_GZIP_LEVEL",
-    "PHOS_ALLOW_PLAIN_HTTP",   "PHOS_EXIT_FLUSH_MS",
+    "PHOS_ALLOW_PLAIN_HTTP",   "PHOS_EXIT_FLUSH_MS", "PHOS_ENABLED",
 };
 
 const size_t variables_known_count =
