@@ -48,6 +48,7 @@ missing_packages() {
     has_library cmocka || say libcmocka-dev
     has_library nettle || say nettle-dev
     has_command openssl || say openssl
+    has_command curl || say curl # what the documents show
     # Whom https trusts; a minimal system trusts nobody.
     [ -s /etc/ssl/certs/ca-certificates.crt ] || say ca-certificates
     has_library zlib || say zlib1g-dev
@@ -56,6 +57,8 @@ missing_packages() {
         has_command shellcheck || say shellcheck
         has_command chromium || say chromium
         has_command mandoc || say mandoc
+        has_command jq || say jq
+        has_command sqlite3 || say sqlite3
     fi
 }
 

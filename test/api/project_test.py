@@ -116,17 +116,6 @@ def check_links(checks, root):
                   " somewhere", *broken)
 
 
-def check_program(checks, root):
-    """README's program is the example that other tests compile and run."""
-    quoted = re.search(r"```c\n(.*?)```", read(root, "README.md"), flags=re.S)
-    example = read(root, "examples", "minimal.c")
-    # What stands above the first #include is the file's own introduction.
-    example = example[example.index("#include"):]
-    if checks.check(quoted is not None, "README.md quotes a C program"):
-        checks.equal(quoted.group(1).splitlines(), example.splitlines(),
-                  "README.md quotes examples/minimal.c")
-
-
 # ---- the code map ----
 
 def check_map(checks, root):
@@ -149,7 +138,6 @@ def main(root):
     check_wraps(checks, root)
     check_scripts(checks, root)
     check_links(checks, root)
-    check_program(checks, root)
     check_map(checks, root)
     return checks.end()
 

@@ -78,15 +78,14 @@ class StandIn:
 class Collector:
     """phosd on an ephemeral port with a database of its own."""
 
-    key = KEY
-
-    def __init__(self, program, directory):
+    def __init__(self, program, directory, key, listen):
+        self.key = key
         directory = pathlib.Path(directory)
         key_file = directory / "key"
         key_file.touch(mode=0o600)
-        key_file.write_text(KEY + "\n")
+        key_file.write_text(key + "\n")
         self.process = subprocess.Popen(
-            [program, "--listen", "127.0.0.1:0",
+            [program, "--listen", listen,
              "--db", str(directory / "events.sqlite"),
              "--api-key-file", str(key_file)],
             stdout=subprocess.PIPE, text=True)
@@ -103,7 +102,7 @@ class Collector:
         request = urllib.request.Request(
             self.url + path,
             data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"Bearer {KEY}",
+            headers={"Authorization": f"Bearer {self.key}",
                      "Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=DEADLINE_S) as reply:
             return json.load(reply)
@@ -135,9 +134,9 @@ def stand_in():
 
 
 @contextlib.contextmanager
-def collector(program):
+def collector(program, key=KEY, listen="127.0.0.1:0"):
     with tempfile.TemporaryDirectory() as directory:
-        service = Collector(program, directory)
+        service = Collector(program, directory, key, listen)
         try:
             yield service
         finally:
