@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include "client/process.h"
+
 enum { HANG_SECONDS = 60 };
 
 void child_begin(void)
@@ -21,6 +23,20 @@ void child_begin(void)
 
     setrlimit(RLIMIT_CORE, &none);
     alarm(HANG_SECONDS);
+}
+
+pid_t child_fork(void)
+{
+    pid_t child;
+
+    fflush(NULL); /* else both would write the same lines */
+    if (UNDER_ADDRESS_SANITIZER)
+        threads_await_sleep();
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        child_begin();
+    return child;
 }
 
 pid_t child_spawn(char *const arguments[])

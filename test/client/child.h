@@ -18,6 +18,13 @@
         }                                                                   \
     } while (0)
 
+/*
+ * Forks; what a child does next may allocate. Under the address sanitizer it
+ * waits until every other thread sleeps: the sanitizer's allocator has locks
+ * that a child inherits as they are, and nobody would ever open them.
+ */
+pid_t child_fork(void);
+
 /* In a child: it hangs no longer than the parent would wait, and leaves no
  * core behind. */
 void child_begin(void);

@@ -206,7 +206,7 @@ static void open_without_a_thread_fails_and_leaves_nothing(void **state)
 /* In a process of its own, as a daemon does it; argument: the service's URL. */
 static int close_everything(const char *url)
 {
-    enum { CLOSE_MS = 500, OVER_MS = 500, TAKEN = 64 };
+    enum { CLOSE_MS = 500, OVER_MS = 5000, TAKEN = 64 };
     static struct witness witness;
     phos_options options;
     phos_close_report report;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -143,6 +144,35 @@ void threads_await_none(const char *name)
     while (threads_named(name) > 0) {
         if (now_ms() > give_up_ms)
             fail_msg("%u threads \"%s\"", threads_named(name), name);
+        sched_yield();
+    }
+}
+
+static bool is_awake(int thread, void *data)
+{
+    char state[32];
+    bool *found = data;
+
+    if (thread == gettid() ||
+        !read_field(thread, "State:", state, sizeof(state)) || state[0] == 'S')
+        return false;
+    *found = true;
+    return true;
+}
+
+void threads_await_sleep(void)
+{
+    uint64_t give_up_ms = now_ms() + HANG_MS;
+    unsigned looks = 0; /* in a row that found nobody awake */
+
+    /* One may wake another that was looked at before. */
+    while (looks < 2) {
+        bool found = false;
+
+        walk_threads(is_awake, &found);
+        looks = found ? 0 : looks + 1;
+        if (found && now_ms() > give_up_ms)
+            fail_msg("a thread does not fall asleep");
         sched_yield();
     }
 }

@@ -22,12 +22,25 @@
 #define UNDER_THREAD_SANITIZER 0
 #endif
 
+#if defined(__SANITIZE_ADDRESS__)
+#define UNDER_ADDRESS_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define UNDER_ADDRESS_SANITIZER 1
+#endif
+#endif
+#ifndef UNDER_ADDRESS_SANITIZER
+#define UNDER_ADDRESS_SANITIZER 0
+#endif
+
 uint64_t now_ms(void); /* monotonic */
 
 /* Threads of this process. */
 unsigned threads_count(void);
 /* Threads of that name. */
 unsigned threads_named(const char *name);
+/* Waits until no thread but the caller's runs. */
+void threads_await_sleep(void);
 /* Fails the test when there are still some after 10 s. Threads that curl
  * starts inherit the worker's name. */
 void threads_await_none(const char *name);
