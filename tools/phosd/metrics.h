@@ -37,6 +37,8 @@ struct phosd_metrics {
 struct phosd_gauges {
     uint64_t writes_waiting, reads_waiting;
     uint64_t database_bytes, log_bytes;
+    uint64_t rows;      /* the last row there is */
+    uint64_t unindexed; /* of them, not in the text index yet, about */
     const char *sqlite; /* its version */
 };
 

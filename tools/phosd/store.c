@@ -153,6 +153,8 @@ bool phosd_store_open(const char *path, struct phosd_store **ret_store,
         phosd_database_error(store->writer.db, path, error);
         goto fail;
     }
+    store->last_row = store->writer.last_row;
+    store->indexed_to = store->writer.indexed_to;
     *ret_store = store;
     return true;
 
@@ -303,6 +305,8 @@ void phosd_store_gauges(struct phosd_store *store,
     pthread_mutex_lock(&store->mutex);
     ret_gauges->writes_waiting = store->writes_waiting;
     ret_gauges->reads_waiting = store->reads_waiting;
+    ret_gauges->rows = (uint64_t)store->last_row;
+    ret_gauges->unindexed = (uint64_t)(store->last_row - store->indexed_to);
     pthread_mutex_unlock(&store->mutex);
     ret_gauges->database_bytes = file_bytes(store->path, "");
     ret_gauges->log_bytes = file_bytes(store->path, "-wal");

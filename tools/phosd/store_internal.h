@@ -94,6 +94,7 @@ struct phosd_store {
     struct phosd_write *writes, **writes_end;
     struct phosd_read *reads, **reads_end;
     uint64_t writes_waiting, reads_waiting;
+    int64_t last_row, indexed_to; /* the writer's, as it last told */
     uint64_t keep_us, keep_bytes; /* 0: for ever, however much */
     bool stopping;
     struct phosd_metrics *metrics;

@@ -635,6 +635,13 @@ static void retain_some(struct phosd_writer *writer)
     writer->retained_ms = phosd_now_ms();
 }
 
+/* Under the mutex. */
+static void tell_position(const struct phosd_writer *writer)
+{
+    writer->store->last_row = writer->last_row;
+    writer->store->indexed_to = writer->indexed_to;
+}
+
 void *phosd_writer_main(void *user_data)
 {
     struct phosd_writer *writer = user_data;
@@ -661,6 +668,7 @@ void *phosd_writer_main(void *user_data)
         if (retaining)
             retain_some(writer);
         pthread_mutex_lock(&store->mutex);
+        tell_position(writer);
     }
     pthread_mutex_unlock(&store->mutex);
     return NULL;
