@@ -1,6 +1,7 @@
 """phos send into phosd and back: every field, and a collector that dies."""
 
 import json
+import os
 import signal
 import urllib.request
 
@@ -124,6 +125,34 @@ def a_killed_collector_loses_nothing(folder):
     same(sorted(ids), sorted(one["event_id"] for one in events), "ids stored")
 
 
+def everything_goes_over_a_unix_socket_too(folder):
+    path = write_events(folder, [event(number) for number in range(300)])
+    local = os.path.join(folder, "phosd.sock")
+    # No port is asked for, as there is none to find; the name is not looked
+    # up either.
+    there = {"PHOS_UNIX_SOCKET_PATH": local,
+             "PHOS_ENDPOINT": "http://localhost:1"}
+    with Collector(folder, 0, "--listen", "unix:" + local) as collector:
+        result = phos("send", "--json", path, **there)
+        same(result.code, 0, str(result))
+        same(result.summary()["delivered"], 300, "delivered")
+        same(json.loads(phos("events", "list", **there).out)["total"], 300,
+             "read over the socket")
+        same(stored(collector), 300, "read over TCP")
+        found = phos("doctor", "--json", **there)
+        same(found.code, 0, str(found))
+        checks = {one["name"]: one for one in json.loads(found.out)["checks"]}
+        for name in ("connect", "service", "clock", "access"):
+            same(checks[name]["status"], "ok", str(checks[name]))
+        collector.stop()
+    gone = phos("doctor", "--json", **there)
+    checks = {one["name"]: one for one in json.loads(gone.out)["checks"]}
+    same(checks["connect"]["status"], "fail", str(checks["connect"]))
+    true("PHOS_UNIX_SOCKET_PATH" in checks["connect"]["advice"],
+         str(checks["connect"]))
+
+
 run(every_field_arrives_as_it_was,
+    everything_goes_over_a_unix_socket_too,
     what_was_sent_is_listed_by_session,
     a_killed_collector_loses_nothing)

@@ -244,10 +244,10 @@ class FaultServer(Program):
 class Collector(Program):
     """phosd."""
 
-    def __init__(self, folder, port=0):
+    def __init__(self, folder, port=0, *options):
         super().__init__([os.environ["PHOSD"], "--listen",
                           f"127.0.0.1:{port}", "--db",
-                          os.path.join(folder, "events.sqlite")],
+                          os.path.join(folder, "events.sqlite"), *options],
                          r"listening on http://127\.0\.0\.1:(\d+)")
 
 

@@ -60,7 +60,7 @@ bool phosd_address_is_whole(const char *address)
     return split(address, host, &port);
 }
 
-static bool describe(struct phosd_socket *found)
+bool phosd_address_describe(struct phosd_socket *found)
 {
     struct sockaddr_storage bound;
     socklen_t bytes = sizeof(bound);
@@ -104,7 +104,7 @@ static bool listen_on(const struct addrinfo *at, struct phosd_socket *found)
     /* After a crash the port is free at once, whatever lingers on it. */
     setsockopt(found->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     if (bind(found->fd, at->ai_addr, at->ai_addrlen) == 0 &&
-        listen(found->fd, BACKLOG) == 0 && describe(found))
+        listen(found->fd, BACKLOG) == 0 && phosd_address_describe(found))
         return true;
 
     int reason = errno;
@@ -114,8 +114,8 @@ static bool listen_on(const struct addrinfo *at, struct phosd_socket *found)
     return false;
 }
 
-bool phosd_socket_open(const char *address, struct phosd_socket *ret_socket,
-                       phos_error *error)
+bool phosd_address_open(const char *address, struct phosd_socket *ret_socket,
+                        phos_error *error)
 {
     const struct addrinfo hints = { .ai_family = AF_UNSPEC,
                                     .ai_socktype = SOCK_STREAM,

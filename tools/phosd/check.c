@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sockets.h"
 #include "store.h"
 
 static bool wrong(const char *what, const char *why)
@@ -63,5 +64,5 @@ bool phosd_check(const struct phosd_config *config)
         sound = check_file(config->access_log) && sound;
     if (config->port_file)
         sound = check_file(config->port_file) && sound;
-    return sound;
+    return phosd_sockets_check(config) && sound;
 }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "address.h"
+#include "unix_socket.h"
 
 enum { KEYS_MAX = 1000, LINE_BYTES = 4096 };
 
@@ -41,10 +41,21 @@ static const char help[] =
     "A copy of the database, also while it is in use:\n"
     "\n"
     "  phosd backup --db events.sqlite events-copy.sqlite\n"
-    "\n"
+    "\n";
+
+static const char options_help[] =
     "Options                          (and the variable that may stand in)\n"
     "  --listen HOST:PORT             where; port 0 takes a free one; default\n"
     "                                 127.0.0.1:8787 (PHOSD_LISTEN)\n"
+    "  --listen unix:PATH             a Unix socket; --listen may be given\n"
+    "                                 8 times, of both kinds (PHOSD_LISTEN:\n"
+    "                                 with blanks between them)\n"
+    "  --socket-mode MODE             of a Unix socket's file, octal; default\n"
+    "                                 0660 (PHOSD_SOCKET_MODE)\n"
+    "  --socket-owner USER            whose it is; takes root\n"
+    "                                 (PHOSD_SOCKET_OWNER)\n"
+    "  --socket-group GROUP           whose group may use it\n"
+    "                                 (PHOSD_SOCKET_GROUP)\n"
     "  --db FILE                      the SQLite file, made when missing;\n"
     "                                 default events.sqlite (PHOSD_DB)\n"
     "  --replace-corrupt              move a damaged database aside and begin\n"
@@ -92,7 +103,7 @@ static const char help[] =
     "\n"
     "Next: phos send --endpoint http://127.0.0.1:8787 events.ndjson\n";
 
-enum option_kind { TEXT, NUMBER, SWITCH };
+enum option_kind { TEXT, NUMBER, SWITCH, OCTAL, LISTEN };
 
 /* One row for each option; a switch takes no value on the command line, and
  * 0 or 1 from the environment. */
@@ -106,7 +117,10 @@ struct setting {
 #define AT(member) offsetof(struct phosd_config, member)
 
 static const struct setting settings[] = {
-    { "listen", "PHOSD_LISTEN", TEXT, AT(listen), 0, 0 },
+    { "listen", "PHOSD_LISTEN", LISTEN, 0, 0, 0 },
+    { "socket-mode", "PHOSD_SOCKET_MODE", OCTAL, AT(socket_mode), 0, 0777 },
+    { "socket-owner", "PHOSD_SOCKET_OWNER", TEXT, AT(socket_owner), 0, 0 },
+    { "socket-group", "PHOSD_SOCKET_GROUP", TEXT, AT(socket_group), 0, 0 },
     { "db", "PHOSD_DB", TEXT, AT(db), 0, 0 },
     { "port-file", "PHOSD_PORT_FILE", TEXT, AT(port_file), 0, 0 },
     { "events-per-minute", "PHOSD_EVENTS_PER_MINUTE", NUMBER,
@@ -145,6 +159,52 @@ static bool usage(const char *what, const char *why)
     return false;
 }
 
+static bool add_listen(struct phosd_config *config, const char *address)
+{
+    if (config->listen_count == PHOSD_LISTEN_MAX)
+        return usage("--listen", "given more than 8 times");
+    config->listen[config->listen_count++] = address;
+    return true;
+}
+
+/* The command line's replace those of the environment. */
+static bool set_listen(struct phosd_config *config, const char *value,
+                       bool from_environment)
+{
+    char *rest, *address;
+
+    if (config->listen_is_default || config->listen_text)
+        config->listen_count = 0;
+    config->listen_is_default = false;
+    free(config->listen_text);
+    config->listen_text = NULL;
+    if (!from_environment)
+        return add_listen(config, value);
+    config->listen_text = strdup(value);
+    if (!config->listen_text)
+        return usage("PHOSD_LISTEN", "out of memory");
+    for (address = strtok_r(config->listen_text, " ", &rest); address;
+         address = strtok_r(NULL, " ", &rest))
+        if (!add_listen(config, address))
+            return false;
+    return config->listen_count > 0 ||
+           usage("PHOSD_LISTEN", "must not be empty");
+}
+
+static bool wrong_number(const struct setting *setting, const char *value,
+                         const char *name)
+{
+    fprintf(stderr,
+            setting->kind == OCTAL
+                ? "phosd: %s: expected an octal number from %llo to %llo, got "
+                  "%s\nphosd: try phosd --help\n"
+                : "phosd: %s: expected a number from %llu to %llu, got %s\n"
+                  "phosd: try phosd --help\n",
+            name, (unsigned long long)setting->min,
+            (unsigned long long)setting->max, value);
+    return false;
+}
+
 static bool set(struct phosd_config *config, const struct setting *setting,
                 const char *value, const char *name)
 {
@@ -152,21 +212,17 @@ static bool set(struct phosd_config *config, const struct setting *setting,
     unsigned long long number;
     char *end;
 
+    if (setting->kind == LISTEN)
+        return set_listen(config, value, name == setting->variable);
     if (setting->kind == TEXT) {
         memcpy(member, &value, sizeof(value));
         return *value != '\0' || usage(name, "must not be empty");
     }
     errno = 0;
-    number = strtoull(value, &end, 10);
+    number = strtoull(value, &end, setting->kind == OCTAL ? 8 : 10);
     if (*value < '0' || *value > '9' || *end || errno ||
-        number < setting->min || number > setting->max) {
-        fprintf(stderr,
-                "phosd: %s: expected a number from %llu to %llu, got %s\n"
-                "phosd: try phosd --help\n",
-                name, (unsigned long long)setting->min,
-                (unsigned long long)setting->max, value);
-        return false;
-    }
+        number < setting->min || number > setting->max)
+        return wrong_number(setting, value, name);
     if (setting->kind == SWITCH) {
         bool on = number == 1;
 
@@ -303,6 +359,7 @@ static enum phosd_config_result parse(struct phosd_config *config, int argc,
         case OPTION_HELP:
         case 'h':
             fputs(help, stdout);
+            fputs(options_help, stdout);
             return PHOSD_CONFIG_SHOWN;
         case OPTION_VERSION:
             puts("phosd " PHOS_VERSION_TEXT);
@@ -331,6 +388,17 @@ static enum phosd_config_result parse(struct phosd_config *config, int argc,
     return PHOSD_CONFIG_RUN;
 }
 
+static bool check_listen(const struct phosd_config *config)
+{
+    for (size_t i = 0; i < config->listen_count; i++)
+        if (!phosd_unix_path(config->listen[i]) &&
+            !phosd_address_is_whole(config->listen[i]))
+            return usage(config->listen[i],
+                         "expected HOST:PORT, such as 127.0.0.1:8787, or "
+                         "unix:PATH");
+    return true;
+}
+
 enum phosd_config_result phosd_config_read(struct phosd_config *config,
                                            int argc, char **argv)
 {
@@ -338,7 +406,9 @@ enum phosd_config_result phosd_config_read(struct phosd_config *config,
     enum phosd_config_result result;
 
     memset(config, 0, sizeof(*config));
-    config->listen = "127.0.0.1:8787";
+    config->listen[config->listen_count++] = "127.0.0.1:8787";
+    config->listen_is_default = true;
+    config->socket_mode = 0660;
     config->db = "events.sqlite";
     config->body_bytes_max = 8 << 20;
     config->head_timeout_ms = 10000;
@@ -351,11 +421,7 @@ enum phosd_config_result phosd_config_read(struct phosd_config *config,
     result = parse(config, argc, argv, &key_file);
     if (result != PHOSD_CONFIG_RUN)
         return result;
-    if (!phosd_address_is_whole(config->listen)) {
-        usage(config->listen, "expected HOST:PORT, such as 127.0.0.1:8787");
-        return PHOSD_CONFIG_USAGE;
-    }
-    if (!find_keys(config, key_file))
+    if (!check_listen(config) || !find_keys(config, key_file))
         return PHOSD_CONFIG_USAGE;
     return result;
 }
@@ -369,6 +435,8 @@ void phosd_config_deinit(struct phosd_config *config)
         free(config->keys[i].name);
     }
     free(config->keys);
+    free(config->listen_text);
+    config->listen_text = NULL;
     config->keys = NULL;
     config->key_count = 0;
 }

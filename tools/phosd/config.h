@@ -12,8 +12,16 @@ struct phosd_key_line {
     char *name; /* of its project; NULL: none */
 };
 
+enum { PHOSD_LISTEN_MAX = 8 };
+
 struct phosd_config {
-    const char *listen;
+    const char *listen[PHOSD_LISTEN_MAX]; /* HOST:PORT or unix:PATH */
+    size_t listen_count;
+    bool listen_is_default;   /* nobody asked for it */
+    char *listen_text;        /* of the environment; malloc */
+    uint64_t socket_mode;     /* of a Unix socket's file */
+    const char *socket_owner; /* NULL: ours */
+    const char *socket_group; /* NULL: as the system gives it */
     const char *db;
     const char *port_file;      /* NULL: none */
     uint64_t events_per_minute; /* 0: no limit */

@@ -1,5 +1,5 @@
 /*
- * listener - HTTP in and out. The only file that names libmicrohttpd.
+ * listener - HTTP in and out. Only listener*.c name libmicrohttpd.
  *
  * A few threads of the HTTP library read requests and write replies; none of
  * them waits for the disk. A request that needs the store is suspended until
@@ -25,11 +25,11 @@ struct phosd_listener_options {
     struct phosd_handler handler;
 };
 
-/* Takes the socket's descriptor on success. NULL: the HTTP library gives no
+/* Takes the sockets' descriptors on success. NULL: the HTTP library gives no
  * reason. */
 struct phosd_listener *
 phosd_listener_open(const struct phosd_listener_options *options,
-                    const struct phosd_socket *socket);
+                    const struct phosd_socket *sockets, size_t count);
 
 /* Ends connections that are past their time. To be called a few times a
  * second. */

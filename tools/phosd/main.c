@@ -24,6 +24,7 @@
 #include "listener.h"
 #include "now.h"
 #include "routes.h"
+#include "sockets.h"
 
 enum {
     EXIT_USAGE = 2,
@@ -39,7 +40,7 @@ struct collector {
     struct phosd_keywatch keywatch;
     struct phosd_metrics metrics;
     struct phosd_routes routes;
-    struct phosd_socket socket;
+    struct phosd_sockets sockets;
     struct phosd_listener *listener;
 };
 
@@ -137,7 +138,7 @@ static bool start(struct collector *collector)
     phosd_store_keep(collector->store, config->keep_days, config->keep_bytes);
     if (!phosd_store_start(collector->store, &error))
         return failed(&error);
-    if (!phosd_socket_open(config->listen, &collector->socket, &error))
+    if (!phosd_sockets_open(config, &collector->sockets, &error))
         return failed(&error);
 
     collector->routes.store = collector->store;
@@ -154,9 +155,9 @@ static bool start(struct collector *collector)
         .handler = phosd_routes_handler(&collector->routes),
     };
 
-    collector->listener = phosd_listener_open(&options, &collector->socket);
+    collector->listener = phosd_listener_open(&options, collector->sockets.list,
+                                              collector->sockets.count);
     if (!collector->listener) {
-        close(collector->socket.fd);
         fprintf(stderr, "phosd: cannot start the HTTP server\n");
         return false;
     }
@@ -166,34 +167,52 @@ static bool start(struct collector *collector)
 static bool write_port(const struct collector *collector)
 {
     const char *path = collector->config.port_file;
+    uint16_t port = phosd_sockets_port(&collector->sockets);
     FILE *file;
     bool written;
 
     if (!path)
         return true;
+    if (port == 0) {
+        fprintf(stderr,
+                "phosd: %s: there is no port: only Unix sockets are "
+                "listened on\n",
+                path);
+        return false;
+    }
     file = fopen(path, "we");
     if (!file) {
         fprintf(stderr, "phosd: %s: %s\n", path, strerror(errno));
         return false;
     }
-    written = fprintf(file, "%u\n", (unsigned)collector->socket.port) > 0;
+    written = fprintf(file, "%u\n", (unsigned)port) > 0;
     written = fclose(file) == 0 && written;
     if (!written)
         fprintf(stderr, "phosd: %s: cannot be written\n", path);
     return written;
 }
 
-/* Tells that we are ready; whoever waits for that line may go on. */
-static bool announce(const struct collector *collector)
+static void warn_of_plain_text(const struct phosd_socket *socket)
 {
-    if (!collector->socket.loopback)
+    if (!socket->loopback)
         fprintf(stderr,
                 "phosd: %s is not a loopback address: keys and events travel "
                 "unencrypted; put a TLS proxy in front\n",
-                collector->socket.name);
+                socket->name);
+}
+
+/* Tells that we are ready; whoever waits for these lines may go on. */
+static bool announce(const struct collector *collector)
+{
+    const struct phosd_sockets *sockets = &collector->sockets;
+
+    for (size_t i = 0; i < sockets->count; i++)
+        warn_of_plain_text(&sockets->list[i]);
     if (!write_port(collector))
         return false;
-    printf("phosd: listening on http://%s\n", collector->socket.name);
+    for (size_t i = 0; i < sockets->count; i++)
+        printf("phosd: listening on %s%s\n",
+               sockets->list[i].port ? "http://" : "", sockets->list[i].name);
     fflush(stdout);
     return true;
 }
@@ -221,6 +240,7 @@ static void wait_for_signal(struct collector *collector,
 
 static void stop(struct collector *collector)
 {
+    phosd_sockets_remove(&collector->sockets);
     if (collector->listener)
         phosd_listener_drain(collector->listener, DRAIN_MS_MAX);
     phosd_listener_close(collector->listener);
