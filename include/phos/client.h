@@ -108,6 +108,11 @@ typedef struct phos_options {
     bool allow_disabled; /* false: phos_client_open() fails instead of opening
                             a client that is disabled, for programs that must
                             record; default true */
+    double sample_rate;  /* (env) share of the sessions that is kept, 0 to 1.
+                            A session is kept whole or not at all, by a hash of
+                            its id that is the same in every process, see
+                            docs/privacy.md; an event without session_id by its
+                            event_id, else by chance; default 1 */
 
     /* batches */
     uint32_t linger_ms;        /* (env) longest wait of an event for company;
@@ -185,6 +190,7 @@ static inline phos_options phos_options_default(void)
     options.project_id = none;
     options.enabled = true;
     options.allow_disabled = true;
+    options.sample_rate = 1;
     options.linger_ms = 500;
     options.batch_events_max = 100;
     options.batch_bytes_max = 1048576;
@@ -251,6 +257,7 @@ typedef struct phos_rejections {
  * and no receipt comes for them. */
 typedef struct phos_discards {
     uint64_t disabled; /* options.enabled is false */
+    uint64_t sampled;  /* not in the share of options.sample_rate */
 } phos_discards;
 
 enum { PHOS_HISTOGRAM_BUCKETS = 64 };

@@ -216,13 +216,17 @@ static phos_status find_worker(phos_client *client)
     return phos_worker_open(&options, &client->worker);
 }
 
-static void make_sieve(phos_client *client)
+static phos_status make_sieve(phos_client *client)
 {
-    struct phos__sieve *sieve = &client->logger.sieve;
+    const phos_options *options = &client->settings.options;
+    struct phos__siphash_key key;
+    phos_status status = phos__entropy_fill(&key, sizeof(key));
 
-    sieve->is_active = !client->settings.options.enabled;
-    sieve->closed = &client->closed;
-    sieve->tally = &client->tally;
+    if (!status)
+        phos__sieve_init(&client->logger.sieve, options->enabled,
+                         options->sample_rate, &key, &client->closed,
+                         &client->tally);
+    return status;
 }
 
 static phos_status assemble(phos_client *client)
@@ -235,9 +239,9 @@ static phos_status assemble(phos_client *client)
         return PHOS_E_SYSTEM;
     client->generation = *client->generation_page;
     client->logger.rejections = &client->rejections;
-    make_sieve(client);
-    if (!options->enabled)
-        return PHOS_OK;
+    status = make_sieve(client);
+    if (status || !options->enabled)
+        return status;
     client->member.destroy = destroy_member;
     status = find_worker(client);
     if (!status)

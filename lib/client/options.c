@@ -115,6 +115,29 @@ static bool parse_number(const char *text, uint64_t max, uint64_t *ret_value)
     return value <= max;
 }
 
+/* A decimal of 0 to 1, such as 0.05, whatever the locale; false: none. */
+static bool parse_share(const char *text, double *ret_value)
+{
+    uint64_t digits = 0, scale = 0;
+    int count = 0;
+
+    for (; *text; text++) {
+        if (*text == '.' && scale == 0) {
+            scale = 1;
+            continue;
+        }
+        /* Up to 15 digits, and powers of ten as large, are exact doubles. */
+        if (*text < '0' || *text > '9' || ++count > 15)
+            return false;
+        digits = digits * 10 + (uint64_t)(*text - '0');
+        scale *= 10;
+    }
+    if (count == 0)
+        return false;
+    *ret_value = (double)digits / (double)(scale ? scale : 1);
+    return *ret_value <= 1;
+}
+
 /* ---- the environment ---- */
 
 /* NULL when it is not set; an empty one is how many tools leave one out. */
@@ -189,6 +212,12 @@ static phos_status numbers_from_environment(phos_options *options,
                            "the environment holds no whole number that fits");
         options->age_max_ms = value;
     }
+    variable = environment("PHOS_SAMPLE_RATE");
+    if (variable && options->sample_rate == defaults.sample_rate) {
+        if (!parse_share(variable, &options->sample_rate))
+            return invalid(ret_error, "PHOS_SAMPLE_RATE",
+                           "the environment holds no decimal from 0 to 1");
+    }
     variable = environment("PHOS_ALLOW_PLAIN_HTTP");
     if (variable && !options->allow_plain_http) {
         if (!parse_number(variable, 1, &value))
@@ -238,6 +267,8 @@ static phos_status check_numbers(phos_options *options, phos_error *ret_error)
         return invalid(ret_error, "retry_cap_ms", "less than retry_base_ms");
     if (options->clock > PHOS_CLOCK_EXACT)
         return invalid(ret_error, "clock", "not a phos_clock");
+    if (!(options->sample_rate >= 0 && options->sample_rate <= 1)) /* NaN */
+        return invalid(ret_error, "sample_rate", "not between 0 and 1");
     if (options->age_max_ms > UINT64_MAX / 16)
         return invalid(ret_error, "age_max_ms", "too large");
     if (options->transport &&

@@ -10,7 +10,8 @@
 #include "phos/client.h"
 
 struct phos__tally {
-    _Atomic uint64_t disabled;
+    _Atomic uint64_t disabled, sampled;
+    _Atomic uint64_t nameless; /* sampled or not, that had no id to go by */
 };
 
 /* Returns the count before. */
@@ -28,7 +29,8 @@ static inline uint64_t phos__tally_get(const _Atomic uint64_t *counter)
 static inline phos_discards
 phos__tally_discards(const struct phos__tally *tally)
 {
-    return (phos_discards){ .disabled = phos__tally_get(&tally->disabled) };
+    return (phos_discards){ .disabled = phos__tally_get(&tally->disabled),
+                            .sampled = phos__tally_get(&tally->sampled) };
 }
 
 #endif

@@ -154,6 +154,55 @@ static void a_key_that_no_header_may_hold_is_refused(void **state)
     }
 }
 
+static void a_rate_is_a_decimal_between_0_and_1(void **state)
+{
+    static const struct {
+        const char *text;
+        double rate; /* -1: refused */
+    } rows[] = { { "0", 0 },
+                 { "1", 1 },
+                 { "0.05", 0.05 },
+                 { ".5", 0.5 },
+                 { "1.000", 1 },
+                 { "0.123456789", 0.123456789 },
+                 { "1.01", -1 },
+                 { "2", -1 },
+                 { "0,5", -1 },
+                 { "-0.5", -1 },
+                 { "half", -1 },
+                 { ".", -1 },
+                 { "5%", -1 },
+                 { "1e-3", -1 },
+                 { "0.1.1", -1 },
+                 { "nan", -1 },
+                 { "0.0000000000000001", -1 } };
+    phos_options options = good_options();
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        setenv("PHOS_SAMPLE_RATE", rows[i].text, 1);
+        if (rows[i].rate < 0) {
+            assert_refused(&options, "PHOS_SAMPLE_RATE");
+            continue;
+        }
+        assert_int_equal(resolve(&options), PHOS_OK);
+        assert_true(settings.options.sample_rate == rows[i].rate);
+        phos__settings_deinit(&settings);
+    }
+    options.sample_rate = 0.25; /* code wins */
+    assert_int_equal(resolve(&options), PHOS_OK);
+    assert_true(settings.options.sample_rate == 0.25);
+    phos__settings_deinit(&settings);
+    unsetenv("PHOS_SAMPLE_RATE");
+
+    options.sample_rate = -0.001;
+    assert_refused(&options, "sample_rate");
+    options.sample_rate = 1.001;
+    assert_refused(&options, "sample_rate");
+    options.sample_rate = (double)NAN;
+    assert_refused(&options, "sample_rate");
+}
+
 static void the_environment_fills_what_code_left(void **state)
 {
     phos_options options = phos_options_default();
@@ -252,6 +301,7 @@ int main(void)
         cmocka_unit_test(numbers_out_of_range_are_named),
         cmocka_unit_test(a_key_over_plain_http_needs_a_loopback_host),
         cmocka_unit_test(a_key_that_no_header_may_hold_is_refused),
+        cmocka_unit_test(a_rate_is_a_decimal_between_0_and_1),
         cmocka_unit_test(the_environment_fills_what_code_left),
         cmocka_unit_test(older_and_newer_callers_are_understood),
     };

@@ -122,7 +122,7 @@ def it_sends_where_programs_are_told_not_to_record(folder):
     path = write_events(folder, [event(number) for number in range(3)])
     with Service() as service:
         result = phos("send", "--json", "--endpoint", service.url, path,
-                      PHOS_ENABLED="0")
+                      PHOS_ENABLED="0", PHOS_SAMPLE_RATE="0")
     same(result.code, 0, str(result))
     same(result.summary()["delivered"], 3, "delivered")
 

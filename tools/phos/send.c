@@ -345,9 +345,10 @@ static int open_and_run(const struct send_settings *settings,
     phos_status status;
     int code;
 
-    /* That switch is for programs that log beside their work; this one is
-     * asked to send. */
+    /* They are for programs that log beside their work; this one is asked to
+     * send. */
     unsetenv("PHOS_ENABLED");
+    unsetenv("PHOS_SAMPLE_RATE");
     receipts_init(&callbacks.receipts, (const char *const *)inputs->names);
     if (settings->refused_path != NULL) {
         callbacks.receipts.refused_file = fopen(settings->refused_path, "ae");

@@ -14,6 +14,7 @@ const char *const variables_known[] = {
     "PHOS_REQUEST_TIMEOUT_MS", "PHOS_PROXY",         "PHOS_CA_FILE",
     "PHOS_UNIX_SOCKET_PATH",   "PHOS_USER_AGENT",    "PHOS_GZIP_LEVEL",
     "PHOS_ALLOW_PLAIN_HTTP",   "PHOS_EXIT_FLUSH_MS", "PHOS_ENABLED",
+    "PHOS_SAMPLE_RATE",
 };
 
 const size_t variables_known_count =
