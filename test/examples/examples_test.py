@@ -46,6 +46,15 @@ def minimal_says_which_settings_are_missing(programs):
     check("PHOSPHO_API_KEY" in done.stderr, done.stderr)
 
 
+def in_cpp(test):
+    """The same test of the same program, written in C++."""
+    def test_in_cpp(programs, *service):
+        test(argparse.Namespace(minimal=programs.minimal_cpp), *service)
+
+    test_in_cpp.__name__ = test.__name__ + "_in_cpp"
+    return test_in_cpp
+
+
 @contextlib.contextmanager
 def chat_model(status=200, reply=None):
     with stand_in() as model:
@@ -207,13 +216,17 @@ def with_service(test, programs, open_service):
 
 def plan(programs):
     """Sentence and body of every test."""
-    for test in ALONE:
+    alone, with_services = list(ALONE), list(WITH_SERVICE)
+    if programs.minimal_cpp is not None:
+        alone.append(in_cpp(minimal_says_which_settings_are_missing))
+        with_services.append(in_cpp(minimal_puts_its_event_on_record))
+    for test in alone:
         yield test.__name__, lambda test=test: test(programs)
     services = {"the_stand_in": stand_in}
     if programs.phosd is not None:
         services["phosd"] = lambda: collector(programs.phosd)
     for name, opener in services.items():
-        for test in WITH_SERVICE:
+        for test in with_services:
             yield (f"{test.__name__}_with_{name}",
                    lambda test=test, opener=opener:
                    with_service(test, programs, opener))
@@ -224,6 +237,7 @@ def main():
     for name in ["minimal", "chat-with-logging", "multi-turn-session",
                  "shutdown-hooks"]:
         parser.add_argument("--" + name, required=True)
+    parser.add_argument("--minimal-cpp")
     parser.add_argument("--phosd")
     return run_tests(list(plan(parser.parse_args())))
 
