@@ -357,7 +357,8 @@ PHOS_EXTERN phos_status phos_client_open(const phos_options *options,
  * Queues one event. Never blocks (unless full_wait_ms says so), allocates or
  * touches the network.
  *
- * event    input and output are required; all is borrowed and copied
+ * event    input and output (or its pieces) are required; all is borrowed and
+ *          copied
  * ret_id   the event's id, made at the call; NULL if not wanted
  *
  * Returns  PHOS_OK           accepted; it gets exactly one receipt

@@ -54,6 +54,12 @@ typedef struct phos_event {
 
     phos_str input;  /* the user's side; required, may be empty text */
     phos_str output; /* the model's side; required, may be empty text */
+    /* Instead of output: an answer that was streamed, in pieces as they came.
+     * The call joins them while it copies, before anything looks at the text,
+     * so a piece may end inside a character. Each has data unless it is empty;
+     * with the array and no piece the answer is empty. */
+    const phos_str *output_parts;
+    size_t output_part_count; /* at most 1,048,576 */
 
     const phos_event_id *event_id; /* a UUID of any version; NULL: made here */
     phos_str session_id;
@@ -86,6 +92,8 @@ static inline phos_event phos_event_default(void)
     event.struct_size = sizeof(event);
     event.input = none;
     event.output = none;
+    event.output_parts = NULL;
+    event.output_part_count = 0;
     event.event_id = NULL;
     event.session_id = none;
     event.project_id = none;

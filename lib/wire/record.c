@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/saturate.h"
 #include "wire/json_scan.h"
 #include "wire/timestamp.h"
 
@@ -34,7 +35,13 @@ enum {
     HAS_ALL = HAS_EVENT_ID | HAS_NUMBERS | HAS_TEXTS
 };
 
-enum { LIST_MAX = 64, ID_BYTES = 16, NUMBER_BYTES = 8, LENGTH_BYTES = 4 };
+enum {
+    LIST_MAX = 64,
+    PARTS_MAX = 1048576,
+    ID_BYTES = 16,
+    NUMBER_BYTES = 8,
+    LENGTH_BYTES = 4
+};
 
 /* Beside the type of a boolean pair. */
 #define PAIR_TRUE (UINT32_C(1) << 8)
@@ -186,22 +193,51 @@ survey_lists(const phos_event *event)
     return lists;
 }
 
+/* An answer in pieces: sums them; false: it breaks the documented shape. */
+static __attribute__((noinline)) bool survey_parts(const phos_event *event,
+                                                   uint64_t *ret_bytes)
+{
+    uint64_t bytes = 0;
+    bool is_bad = false;
+
+    if (!event->output_parts || event->output.data || event->output.length ||
+        event->output_part_count > PARTS_MAX)
+        return false;
+    for (size_t i = 0; i < event->output_part_count; i++) {
+        phos_str part = event->output_parts[i];
+
+        is_bad |= !part.data & (part.length != 0);
+        bytes = phos__add_sat_u64(bytes, part.length);
+    }
+    *ret_bytes = bytes;
+    return !is_bad;
+}
+
+/* The bytes of the answer; false: it is missing, or breaks its shape. */
+static inline bool survey_output(const phos_event *event, uint64_t *ret_bytes)
+{
+    *ret_bytes = event->output.length;
+    if (event->output_parts || event->output_part_count)
+        return survey_parts(event, ret_bytes);
+    return event->output.data;
+}
+
 phos_status phos__record_plan(const phos_event *event, size_t bytes_max,
                               struct phos__record_plan *ret_plan)
 {
     struct survey survey = { .fixed_bytes = sizeof(struct head) };
     struct list_survey lists = { 0, 0, 0, false };
-    uint64_t bytes, cost;
+    uint64_t bytes, cost, output_bytes;
     bool is_bad;
 
     assert(event);
     cost = magnitude_bits(event->cost_cents);
     if (event->struct_size < EVENT_BYTES_MIN || !event->input.data ||
-        !event->output.data)
+        !survey_output(event, &output_bytes))
         return PHOS_E_INVALID;
 
-    survey.text_bytes = event->input.length + event->output.length;
-    survey.lengths = event->input.length | event->output.length;
+    survey.text_bytes = event->input.length + output_bytes;
+    survey.lengths = event->input.length | output_bytes;
     survey_text(&survey, event->session_id, HAS_SESSION_ID);
     survey_text(&survey, event->project_id, HAS_PROJECT_ID);
     survey_text(&survey, event->model, HAS_MODEL);
@@ -309,6 +345,18 @@ static inline void put_sized(struct room *room, phos_str text, uint8_t **slot)
     *slot += sizeof(bytes);
 }
 
+/* Joins an answer that came in pieces. */
+static __attribute__((noinline)) uint32_t put_parts(struct room *room,
+                                                    const phos_event *event)
+{
+    const uint8_t *start = room->at;
+
+    for (size_t i = 0; i < event->output_part_count; i++)
+        if (event->output_parts[i].length)
+            put_text(room, event->output_parts[i]);
+    return (uint32_t)(room->at - start);
+}
+
 static void put_tags(struct room *room, const phos_event *event)
 {
     for (size_t i = 0; i < event->tag_count; i++) {
@@ -399,7 +447,8 @@ void phos__record_write(const phos_event *event,
     head->cookie = event->cookie;
     head->fields = fields;
     head->input_bytes = put_text(&room, event->input);
-    head->output_bytes = put_text(&room, event->output);
+    head->output_bytes = event->output_parts ? put_parts(&room, event)
+                                             : put_text(&room, event->output);
     if (fields & HAS_SESSION_ID)
         put_sized(&room, event->session_id, &slot);
     if (fields & HAS_PROJECT_ID)

@@ -575,9 +575,29 @@ static void what_breaks_the_shape_is_rejected_and_counted(void **state)
     close_world();
 }
 
+/* U+1F3D4 in four pieces, and a byte that is broken in any case. */
+static void a_character_broken_between_pieces_arrives_whole(void **state)
+{
+    const phos_str parts[] = { PHOS_STR("K2 \xf0"), PHOS_STR("\x9f"),
+                               PHOS_STR("\x8f"),    PHOS_STR("\x94 \xff."),
+                               PHOS_STR("\xc3"),    PHOS_STR("\xa9") };
+    phos_event event = witness_event(1);
+    json_t *sent;
+
+    (void)state;
+    event.output = phos_str_make(NULL, 0);
+    event.output_parts = parts;
+    event.output_part_count = 6;
+    sent = deliver(&event, PHOS_STR(""));
+    assert_string_equal(json_string_value(at(sent, "output")),
+                        "K2 \xf0\x9f\x8f\x94 \xef\xbf\xbd.\xc3\xa9");
+    json_decref(sent);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_character_broken_between_pieces_arrives_whole),
         cmocka_unit_test(latency_ms_of_0_is_sent_and_left_out_is_left_out),
         cmocka_unit_test(
             token_count_input_of_0_is_sent_and_left_out_is_left_out),

@@ -241,6 +241,76 @@ static void input_and_output_are_required(void **state)
     EXPECT_INVALID(event.input = phos_str_make(NULL, 1));
 }
 
+static const phos_str no_parts[1];
+
+/* What comes out of pieces, as it lies in the record. */
+static void assert_joins(const phos_str *parts, size_t count, phos_str want)
+{
+    phos_event event = minimal();
+    struct phos__record_view view;
+    size_t bytes;
+    uint8_t *record;
+
+    event.output = phos_str_make(NULL, 0);
+    event.output_parts = parts;
+    event.output_part_count = count;
+    event.model = PHOS_STR("behind it");
+    record = write_record(&event, &bytes);
+    assert_true(phos__record_read(record, bytes, &view));
+    assert_same_text(view.output, want);
+    assert_same_text(view.input, event.input);
+    assert_same_text(view.model, event.model);
+    free(record);
+}
+
+static void an_answer_in_pieces_is_joined(void **state)
+{
+    const phos_str parts[] = { PHOS_STR("8,61"),
+                               { NULL, 0 },
+                               PHOS_STR(""),
+                               PHOS_STR("1"),
+                               PHOS_STR(" m, and that is the height of K2.") };
+    phos_str *tokens = calloc(1048576, sizeof(*tokens));
+    phos_event event = minimal();
+
+    (void)state;
+    assert_joins(parts, 5, PHOS_STR("8,611 m, and that is the height of K2."));
+    assert_joins(parts, 1, PHOS_STR("8,61"));
+    assert_joins(no_parts, 0, PHOS_STR(""));
+    assert_non_null(tokens);
+    assert_joins(tokens, 1048576, PHOS_STR(""));
+
+    event.output = phos_str_make(NULL, 0);
+    event.output_parts = tokens;
+    event.output_part_count = 1048577;
+    assert_int_equal(plan_of(&event, ROOM), PHOS_E_INVALID);
+    free(tokens);
+}
+
+static void an_answer_is_given_once_and_whole(void **state)
+{
+    const phos_str parts[] = { PHOS_STR("a"), { NULL, 1 } };
+    const phos_str huge[] = { { "a", SIZE_MAX }, { "a", SIZE_MAX } };
+    phos_event event = minimal();
+
+    (void)state;
+    event.output_parts = parts; /* beside output */
+    event.output_part_count = 1;
+    assert_int_equal(plan_of(&event, ROOM), PHOS_E_INVALID);
+    event.output_part_count = 0;
+    assert_int_equal(plan_of(&event, ROOM), PHOS_E_INVALID);
+    event.output = phos_str_make(NULL, 1);
+    assert_int_equal(plan_of(&event, ROOM), PHOS_E_INVALID);
+    event.output = phos_str_make(NULL, 0);
+    assert_int_equal(plan_of(&event, ROOM), PHOS_OK);
+    event.output_part_count = 2; /* a length without data */
+    assert_int_equal(plan_of(&event, ROOM), PHOS_E_INVALID);
+    event.output_parts = NULL;
+    assert_int_equal(plan_of(&event, ROOM), PHOS_E_INVALID);
+    event.output_parts = huge;
+    assert_int_equal(plan_of(&event, ROOM), PHOS_E_TOO_LARGE);
+}
+
 static void a_length_without_data_is_invalid(void **state)
 {
     const phos_str bad = { NULL, 1 };
@@ -607,6 +677,8 @@ int main(void)
         cmocka_unit_test(extreme_values_come_back_as_they_were),
         cmocka_unit_test(the_same_event_gives_the_same_bytes),
         cmocka_unit_test(input_and_output_are_required),
+        cmocka_unit_test(an_answer_in_pieces_is_joined),
+        cmocka_unit_test(an_answer_is_given_once_and_whole),
         cmocka_unit_test(a_length_without_data_is_invalid),
         cmocka_unit_test(numbers_keep_to_their_ranges),
         cmocka_unit_test(lists_hold_at_most_64_entries_and_each_has_its_text),
