@@ -57,6 +57,7 @@ missing_packages() {
         has_command shellcheck || say shellcheck
         has_command chromium || say chromium
         has_command mandoc || say mandoc
+        has_command doxygen || say doxygen
         has_command jq || say jq
         has_command sqlite3 || say sqlite3
     fi

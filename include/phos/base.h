@@ -35,6 +35,7 @@ typedef struct phos_str {
     size_t length; /* bytes */
 } phos_str;
 
+/* A view of so many bytes at `data`. */
 static inline phos_str phos_str_make(const char *data, size_t length)
 {
     phos_str text;
@@ -72,6 +73,7 @@ static inline phos_str phos_str_make(const char *data, size_t length)
     X(E_UNSUPPORTED, -15, "this build cannot do that", false)                  \
     X(E_INSECURE, -16, "a key would travel over plain http", false)
 
+/* What a call has to say: PHOS_OK, or why not. */
 typedef enum phos_status {
 #define PHOS_STATUS_ENTRY(name, value, text, again) PHOS_##name = value,
     PHOS_STATUS_LIST(PHOS_STATUS_ENTRY)
@@ -112,6 +114,7 @@ typedef enum phos_origin {
     PHOS_ORIGIN_HTTP = 5    /* code: an HTTP status */
 } phos_origin;
 
+/* Room for the text of an error, its NUL included. */
 enum { PHOS_ERROR_TEXT_BYTES = 256 };
 
 /**

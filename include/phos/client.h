@@ -14,6 +14,7 @@
 extern "C" {
 #endif
 
+/** A ring, the way from there to one service, and the account of both. */
 typedef struct phos_client phos_client;
 
 /* For deep_sleep_after_ms: never. */
@@ -35,6 +36,7 @@ typedef enum phos_outcome {
     PHOS_OUTCOME_UNKNOWN = 4    /* given up; it may have arrived */
 } phos_outcome;
 
+/* Known today. */
 enum { PHOS_OUTCOME_COUNT = 5 };
 
 /** Why. */
@@ -179,6 +181,7 @@ typedef struct phos_options {
     phos_allocator allocator;        /* zeroed: the worker's, else malloc */
 } phos_options;
 
+/** Each option at its default. */
 static inline phos_options phos_options_default(void)
 {
     phos_options options;
@@ -260,6 +263,7 @@ typedef struct phos_discards {
     uint64_t sampled;  /* not in the share of options.sample_rate */
 } phos_discards;
 
+/* Enough for the upper half of 64-bit values to share the last one. */
 enum { PHOS_HISTOGRAM_BUCKETS = 64 };
 
 /**

@@ -20,6 +20,7 @@ typedef struct phos_event_id {
     uint8_t bytes[16];
 } phos_event_id;
 
+/* Without a terminating NUL. */
 enum { PHOS_EVENT_ID_TEXT_LENGTH = 36 };
 
 /** What a custom metadata value is. */
@@ -84,6 +85,7 @@ typedef struct phos_event {
     uint64_t cookie;        /* comes back in the receipt; not sent */
 } phos_event;
 
+/** An event with every field left out. */
 static inline phos_event phos_event_default(void)
 {
     phos_event event;
@@ -114,6 +116,7 @@ static inline phos_event phos_event_default(void)
     return event;
 }
 
+/* A key with a text. */
 static inline phos_pair phos_pair_text(phos_str key, phos_str text)
 {
     phos_pair pair = { key, PHOS_VALUE_TEXT, text, 0, 0.0, false };
@@ -121,6 +124,7 @@ static inline phos_pair phos_pair_text(phos_str key, phos_str text)
     return pair;
 }
 
+/* A key with a whole number. */
 static inline phos_pair phos_pair_integer(phos_str key, int64_t integer)
 {
     phos_pair pair = {
@@ -130,6 +134,7 @@ static inline phos_pair phos_pair_integer(phos_str key, int64_t integer)
     return pair;
 }
 
+/* A key with a number, which has to be finite. */
 static inline phos_pair phos_pair_number(phos_str key, double number)
 {
     phos_pair pair = { key, PHOS_VALUE_NUMBER, { NULL, 0 }, 0, number, false };
@@ -137,6 +142,7 @@ static inline phos_pair phos_pair_number(phos_str key, double number)
     return pair;
 }
 
+/* A key with true or false. */
 static inline phos_pair phos_pair_boolean(phos_str key, bool boolean)
 {
     phos_pair pair = { key, PHOS_VALUE_BOOLEAN, { NULL, 0 }, 0, 0.0, boolean };
@@ -144,6 +150,7 @@ static inline phos_pair phos_pair_boolean(phos_str key, bool boolean)
     return pair;
 }
 
+/* A key with null. */
 static inline phos_pair phos_pair_null(phos_str key)
 {
     phos_pair pair = { key, PHOS_VALUE_NULL, { NULL, 0 }, 0, 0.0, false };
@@ -182,6 +189,7 @@ PHOS_EXTERN phos_status phos_event_id_from_text(phos_str text,
  */
 PHOS_EXTERN phos_status phos_event_id_make(phos_event_id *ret_id);
 
+/* Room for a session id, its NUL included. */
 enum { PHOS_SESSION_ID_BYTES_MAX = 256 };
 
 /**

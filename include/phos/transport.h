@@ -11,6 +11,7 @@
 extern "C" {
 #endif
 
+/* One line of an HTTP head. */
 typedef struct phos_header {
     phos_str name;
     phos_str value;

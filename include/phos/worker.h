@@ -13,6 +13,7 @@ extern "C" {
 /** One thread with one event loop. */
 typedef struct phos_worker phos_worker;
 
+/* How bad it is. */
 typedef enum phos_severity {
     PHOS_SEVERITY_INFO = 0,
     PHOS_SEVERITY_WARNING = 1,
@@ -33,12 +34,14 @@ typedef struct phos_diagnostic {
 typedef void phos_diagnostic_fn(const phos_diagnostic *diagnostic,
                                 void *user_data);
 
+/* Settings of a worker. Made by phos_worker_options_default(). */
 typedef struct phos_worker_options {
     size_t struct_size;
     phos_allocator allocator; /* zeroed: malloc, realloc, free */
     char thread_name[16];     /* default "phos" */
 } phos_worker_options;
 
+/* Each option at its default. */
 static inline phos_worker_options phos_worker_options_default(void)
 {
     phos_worker_options options = { sizeof(phos_worker_options),
