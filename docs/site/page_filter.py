@@ -46,17 +46,21 @@ def link(text, target, path):
         page = name + ".html"
         return f"[{text}]({page}#{name}_{heading})" if heading else \
             f"[{text}]({page})"
-    if re.match(r"(include/phos|examples)/\w+\.[ch]$", file):
+    if re.match(r"(include/phos|examples)/\w+\.[ch](pp)?$", file):
         return f"[{text}]({mangled(file)})"
     return text
 
 
-def convert_line(line, path):
+def convert_line(line, path, given):
     name = page_name(path)
     heading = re.match(r"^(#+)\s+(.*?)\s*$", line)
     if heading:
         title = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading[2])
-        name = name if len(heading[1]) == 1 else name + "_" + anchor(title)
+        if len(heading[1]) > 1:
+            name += "_" + anchor(title)
+            given.append(name)
+            again = given.count(name) - 1
+            name += f"-{again}" if again else ""
         name = "mainpage" if name == "index" else name  # Doxygen's word
         return f"{heading[1]} {title.replace('`', '')} {{#{name}}}\n"
     # Outside of `code`, which stands in every second part.
@@ -69,7 +73,7 @@ def convert_line(line, path):
 
 
 def convert(text, path):
-    made, fence = [], None
+    made, fence, given = [], None, []
     for line in text.splitlines(keepends=True):
         mark = re.match(r"^\s*(```+|~~~+)", line)
         if fence:
@@ -83,7 +87,7 @@ def convert(text, path):
         elif line.startswith("<!-- example: "):
             made.append("\n")
         else:
-            made.append(convert_line(line, path))
+            made.append(convert_line(line, path, given))
     return "".join(made)
 
 

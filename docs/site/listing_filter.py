@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Gives Doxygen an example: what it says of itself. Its code is listed as it is
-and documents nothing.
+"""Gives Doxygen an example, or a header of C++, which calls those of C: what it
+says of itself. Its code is listed as it is and documents nothing.
 
-    example_filter.py FILE
+    listing_filter.py FILE
 """
 import re
 import sys
@@ -11,5 +11,5 @@ with open(sys.argv[1], encoding="utf-8") as source:
     text = source.read()
 introduction = re.match(r"/\*\s*\n(.*?)\*/", text, flags=re.S)
 said = re.sub(r"^ \* ?", "", introduction[1], flags=re.M) if introduction else ""
-said = re.sub(r"^\w+ - ", "", said.split("\n\n")[0])
+said = re.sub(r"^[\w/.]+ - ", "", said.split("\n\n")[0])
 print(f"/** @file\n * {' '.join(said.split())}\n */")
