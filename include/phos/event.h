@@ -74,6 +74,8 @@ typedef struct phos_event {
     int64_t token_count_output; /* >= 0 or PHOS_UNSET */
     double cost_cents;          /* finite, or NaN: left out */
     phos_str user_id;
+    phos_str traceparent; /* joins the event to a trace, as the header of that
+                             name says: W3C Trace Context, version 00 */
     const phos_str *tags; /* each with data, may be empty text */
     size_t tag_count;     /* at most 64 */
     const phos_pair *pairs;
@@ -107,6 +109,7 @@ static inline phos_event phos_event_default(void)
     event.token_count_output = PHOS_UNSET;
     event.cost_cents = (double)NAN;
     event.user_id = none;
+    event.traceparent = none;
     event.tags = NULL;
     event.tag_count = 0;
     event.pairs = NULL;

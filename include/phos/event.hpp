@@ -159,6 +159,11 @@ class event
         event_.user_id = value;
         return *this;
     }
+    event &traceparent(const borrowed_text &value) noexcept
+    {
+        event_.traceparent = value;
+        return *this;
+    }
     event &model(const borrowed_text &value) noexcept
     {
         event_.model = value;

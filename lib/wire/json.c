@@ -45,6 +45,7 @@ enum known {
     COST_CENTS,
     USER_ID,
     TAGS,
+    TRACEPARENT,
     KNOWN_COUNT
 };
 
@@ -59,6 +60,7 @@ static const phos_str known_keys[KNOWN_COUNT] = {
     KEY(COST_CENTS, "\"cost_cents\""),
     KEY(USER_ID, "\"user_id\""),
     KEY(TAGS, "\"tags\""),
+    KEY(TRACEPARENT, "\"traceparent\""),
 #undef KEY
 };
 
@@ -145,6 +147,11 @@ static void put_known(struct metadata *metadata)
         next_known(metadata, TAGS);
         PUT(buffer, "\"tags\":");
         put_tags(buffer, view->tags);
+    }
+    if (view->traceparent.data) {
+        next_known(metadata, TRACEPARENT);
+        PUT(buffer, "\"traceparent\":");
+        phos__json_text(buffer, view->traceparent);
     }
 }
 

@@ -6,6 +6,7 @@
 #include "base/saturate.h"
 #include "wire/json_scan.h"
 #include "wire/timestamp.h"
+#include "wire/traceparent.h"
 
 /*
  * Which optional parts a record has. Parts stand in the order of these bits:
@@ -29,8 +30,9 @@ enum {
     HAS_PROVIDER = 1 << 9,
     HAS_USER_ID = 1 << 10,
     HAS_METADATA_JSON = 1 << 11,
+    HAS_TRACEPARENT = 1 << 12,
     HAS_TEXTS = HAS_SESSION_ID | HAS_PROJECT_ID | HAS_MODEL | HAS_PROVIDER |
-                HAS_USER_ID | HAS_METADATA_JSON,
+                HAS_USER_ID | HAS_METADATA_JSON | HAS_TRACEPARENT,
 
     HAS_ALL = HAS_EVENT_ID | HAS_NUMBERS | HAS_TEXTS
 };
@@ -244,6 +246,7 @@ phos_status phos__record_plan(const phos_event *event, size_t bytes_max,
     survey_text(&survey, event->provider, HAS_PROVIDER);
     survey_text(&survey, event->user_id, HAS_USER_ID);
     survey_text(&survey, event->metadata_json, HAS_METADATA_JSON);
+    survey_text(&survey, event->traceparent, HAS_TRACEPARENT);
 
     survey_integer(&survey, event->timestamp_us, HAS_TIMESTAMP);
     survey_integer(&survey, event->latency_ms, HAS_LATENCY_MS);
@@ -257,6 +260,8 @@ phos_status phos__record_plan(const phos_event *event, size_t bytes_max,
              (event->timestamp_us > PHOS__TIMESTAMP_US_MAX) |
              (cost == DOUBLE_INFINITE);
 
+    if (event->traceparent.data)
+        is_bad |= !phos__traceparent_is_valid(event->traceparent);
     if (event->tag_count | event->pair_count)
         lists = survey_lists(event);
     if (is_bad | lists.is_bad)
@@ -461,6 +466,8 @@ void phos__record_write(const phos_event *event,
         put_sized(&room, event->user_id, &slot);
     if (fields & HAS_METADATA_JSON)
         put_sized(&room, event->metadata_json, &slot);
+    if (fields & HAS_TRACEPARENT)
+        put_sized(&room, event->traceparent, &slot);
 
     start = room.at;
     if (plan->tag_bytes)
@@ -557,6 +564,7 @@ static void take_texts(struct source *source, uint32_t fields,
         { HAS_PROVIDER, &view->provider },
         { HAS_USER_ID, &view->user_id },
         { HAS_METADATA_JSON, &view->metadata_json },
+        { HAS_TRACEPARENT, &view->traceparent },
     };
     enum { COUNT = sizeof(texts) / sizeof(texts[0]) };
     uint32_t bytes[COUNT] = { 0 };
@@ -569,6 +577,11 @@ static void take_texts(struct source *source, uint32_t fields,
     for (size_t i = 0; i < COUNT; i++)
         if (fields & texts[i].field)
             *texts[i].text = take_text(source, bytes[i]);
+    /* Changed by its owner while the log call copied: no reason to lose the
+     * event. */
+    if (!source->failed && view->traceparent.data &&
+        !phos__traceparent_is_valid(view->traceparent))
+        view->traceparent = phos_str_make(NULL, 0);
 }
 
 static bool lists_are_whole(const struct phos__record_view *view)

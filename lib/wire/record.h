@@ -2,7 +2,8 @@
  * record - an event as it lies in the ring, and later in the spool: everything
  * the log call was told, copied once, in host byte order.
  *
- *   head (40 bytes) │ event id? │ integers, cost? │ lengths │ texts, tags, pairs
+ *   head (40 bytes) │ event id? │ integers, cost? │ lengths │ texts, tags,
+ * pairs
  *
  * The ring's stamp stands in front of it and is not part of it.
  */
@@ -23,8 +24,8 @@ struct phos__record_plan {
     size_t bytes; /* of the whole record, a multiple of 8 */
     uint32_t fields;
     uint32_t fixed_bytes; /* in front of the texts */
-    uint32_t tag_bytes;  /* of the packed tags */
-    uint32_t pair_bytes; /* of the packed pairs */
+    uint32_t tag_bytes;   /* of the packed tags */
+    uint32_t pair_bytes;  /* of the packed pairs */
 };
 
 /*
@@ -61,7 +62,7 @@ struct phos__record_view {
     double cost_cents;
     /* data NULL: left out */
     phos_str input, output, session_id, project_id, model, provider, user_id;
-    phos_str metadata_json;
+    phos_str metadata_json, traceparent;
     phos_str tags;  /* packed, see phos__record_next_tag() */
     phos_str pairs; /* packed, see phos__record_next_pair() */
 };
@@ -69,7 +70,8 @@ struct phos__record_view {
 /*
  * Takes a record apart, checking every length against `bytes`: a damaged
  * record gives false and never a read outside it. What is read keeps the rules
- * of phos__record_plan(), but for metadata_json, which is not looked into.
+ * of phos__record_plan(), but for metadata_json, which is not looked into; a
+ * traceparent that breaks them is left out.
  */
 bool phos__record_read(const uint8_t *record, size_t bytes,
                        struct phos__record_view *ret_view);

@@ -146,6 +146,47 @@ static void what_is_left_out_or_null_stays_out(void **state)
     }
 }
 
+/* One that cannot be joined is no reason to lose the event: it stays a key of
+ * the caller's own. */
+static void a_trace_is_read_where_it_is_one(void **state)
+{
+    static const struct {
+        const char *value;
+        bool is_typed, is_raw;
+    } rows[] = {
+#define TRACE "0af7651916cd43dd8448eb211c80319c"
+#define ZERO "00000000000000000000000000000000"
+        { "\"00-" TRACE "-b7ad6b7169203331-01\"", true, false },
+        { "\"00-" TRACE "-b7ad6b7169203331-0\"", false, true },
+        { "\"01-" TRACE "-b7ad6b7169203331-01\"", false, true },
+        { "\"00-" ZERO "-b7ad6b7169203331-01\"", false, true },
+        { "\"00-" TRACE "-0000000000000000-01\"", false, true },
+        { "\"00-" TRACE "-b7ad6b716920333\\u0000-01\"", false, true },
+        { "\"\"", false, true },
+        { "17", false, true },
+        { "null", false, false },
+#undef TRACE
+#undef ZERO
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char line[200];
+        phos_event event;
+
+        snprintf(line, sizeof(line),
+                 "{\"input\":\"\",\"output\":\"\",\"metadata\":{"
+                 "\"traceparent\":%s}}",
+                 rows[i].value);
+        assert_true(read_line(line, &event));
+        if ((event.traceparent.data != NULL) != rows[i].is_typed ||
+            (event.metadata_json.data != NULL) != rows[i].is_raw)
+            fail_msg("traceparent %s is read as something else", rows[i].value);
+        if (rows[i].is_typed)
+            assert_memory_equal(event.traceparent.data, rows[i].value + 1, 55);
+    }
+}
+
 static void a_zero_is_a_value(void **state)
 {
     phos_event event;
@@ -377,6 +418,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(every_field_of_the_schema_is_read),
         TEST(what_is_left_out_or_null_stays_out),
+        TEST(a_trace_is_read_where_it_is_one),
         TEST(a_zero_is_a_value),
         TEST(custom_metadata_goes_along_digit_by_digit),
         TEST(more_tags_than_an_event_holds_travel_raw),

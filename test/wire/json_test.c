@@ -62,6 +62,8 @@ static void an_event_with_every_field_has_these_bytes(void **state)
     event.user_id = PHOS_STR("user-7");
     event.tags = tags;
     event.tag_count = 3;
+    event.traceparent =
+        PHOS_STR("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
     event.pairs = pairs;
     event.pair_count = 6;
     event.metadata_json =
@@ -77,7 +79,8 @@ static void an_event_with_every_field_has_these_bytes(void **state)
         "\"latency_ms\":412,\"token_count_input\":6,"
         "\"token_count_output\":9223372036854775807,\"cost_cents\":0.4,"
         "\"user_id\":\"user-7\",\"tags\":[\"prod\",\"gr\xc3\xbc\xc3\x9f\",\"\"]"
-        ","
+        ",\"traceparent\":"
+        "\"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\","
         "\"release\":\"2024.11\",\"big\":-9223372036854775808,"
         "\"ratio\":0.1,\"cached\":true,\"retried\":false,\"parent\":null,"
         "\"nested\":[1.0,{\"a b\":null}]},"

@@ -11,6 +11,9 @@ enum { ROOM = 1 << 16 };
 
 static const phos_event_id some_id = { { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12,
                                          13, 14, 15, 16 } };
+static const phos_str some_trace = {
+    "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", 55
+};
 static const phos_str some_tags[] = { { "a", 1 }, { "", 0 }, { "ccc", 3 } };
 
 static phos_event minimal(void)
@@ -89,6 +92,7 @@ static void assert_round_trip(const phos_event *event)
     assert_same_text(view.provider, event->provider);
     assert_same_text(view.user_id, event->user_id);
     assert_same_text(view.metadata_json, event->metadata_json);
+    assert_same_text(view.traceparent, event->traceparent);
 
     for (size_t i = 0; i < event->tag_count; i++) {
         assert_true(phos__record_next_tag(view.tags, &cursor, &tag));
@@ -166,6 +170,8 @@ static phos_event random_event(uint64_t *seed, uint64_t fields,
         event.pairs = pairs;
         event.pair_count = next_random(seed) % 6;
     }
+    if (fields & 16384)
+        event.traceparent = some_trace;
 #undef TEXT
     return event;
 }
@@ -175,7 +181,7 @@ static void every_set_of_fields_comes_back_as_it_was(void **state)
     uint64_t seed = 1;
 
     (void)state;
-    for (uint64_t fields = 0; fields < 16384; fields++) {
+    for (uint64_t fields = 0; fields < 32768; fields++) {
         phos_pair pairs[5];
         phos_event event = random_event(&seed, fields, pairs);
 
@@ -392,6 +398,28 @@ static void pairs_keep_to_their_shape(void **state)
     EXPECT_INVALID(
         (PAIR(phos_pair_null(key)), pair.type = (phos_value_type)-1));
 #undef PAIR
+}
+
+static void a_traceparent_keeps_to_its_shape(void **state)
+{
+    phos_event event = minimal();
+    struct phos__record_view view;
+    size_t bytes;
+    uint8_t *record;
+
+    (void)state;
+    event.traceparent = PHOS_STR("");
+    assert_int_equal(plan_of(&event, ROOM), PHOS_E_INVALID);
+    event.traceparent = phos_str_make(some_trace.data, 54);
+    assert_int_equal(plan_of(&event, ROOM), PHOS_E_INVALID);
+    assert_int_equal(plan_of(&event, 8), PHOS_E_INVALID);
+    event.traceparent = some_trace;
+    record = write_record(&event, &bytes);
+    assert_true(phos__record_read(record, bytes, &view));
+    ((uint8_t *)(uintptr_t)view.traceparent.data)[1] = '1';
+    assert_true(phos__record_read(record, bytes, &view));
+    assert_null(view.traceparent.data);
+    free(record);
 }
 
 static void metadata_json_is_one_object(void **state)
@@ -683,6 +711,7 @@ int main(void)
         cmocka_unit_test(numbers_keep_to_their_ranges),
         cmocka_unit_test(lists_hold_at_most_64_entries_and_each_has_its_text),
         cmocka_unit_test(pairs_keep_to_their_shape),
+        cmocka_unit_test(a_traceparent_keeps_to_its_shape),
         cmocka_unit_test(metadata_json_is_one_object),
         cmocka_unit_test(a_struct_may_be_longer_than_ours_but_not_shorter),
         cmocka_unit_test(a_record_may_be_as_large_as_the_limit_and_no_larger),

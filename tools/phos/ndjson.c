@@ -173,6 +173,39 @@ static bool read_tags(struct ndjson *ndjson, const json_t *metadata,
     return true;
 }
 
+/* Digits of lower case where the pattern has an x. */
+static bool matches(const char *text, size_t length, const char *pattern)
+{
+    size_t i;
+
+    for (i = 0; i < length && pattern[i] != '\0'; i++) {
+        bool is_digit = strchr("0123456789abcdef", text[i]) && text[i] != '\0';
+
+        if (pattern[i] == 'x' ? !is_digit : text[i] != pattern[i])
+            return false;
+    }
+    return i == length && pattern[i] == '\0';
+}
+
+/* What the typed field would refuse travels in the raw metadata instead: no
+ * event is lost to a trace that cannot be joined. */
+static void read_trace(const json_t *metadata, phos_event *event,
+                       bool *ret_need_raw)
+{
+    static const char shape[] =
+        "00-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
+    const json_t *value = json_object_get(metadata, "traceparent");
+    const char *text = json_string_value(value);
+
+    if (is_left_out(value))
+        return;
+    if (text == NULL || !matches(text, json_string_length(value), shape) ||
+        strspn(text + 3, "0") >= 32 || strspn(text + 36, "0") >= 16)
+        *ret_need_raw = true;
+    else
+        event->traceparent = phos_str_make(text, json_string_length(value));
+}
+
 static const char *const metadata_keys[] = { "model",
                                              "provider",
                                              "user_id",
@@ -180,7 +213,8 @@ static const char *const metadata_keys[] = { "model",
                                              "token_count_input",
                                              "token_count_output",
                                              "cost_cents",
-                                             "tags" };
+                                             "tags",
+                                             "traceparent" };
 static const char *const event_keys[] = { "input",      "output",
                                           "event_id",   "session_id",
                                           "project_id", "metadata",
@@ -258,6 +292,7 @@ static bool read_metadata(struct ndjson *ndjson, phos_str line,
         !read_cost(metadata, &event->cost_cents, reason) ||
         !read_tags(ndjson, metadata, event, &need_raw, reason))
         return false;
+    read_trace(metadata, event, &need_raw);
     if (need_raw || has_custom_key(metadata))
         event->metadata_json = raw_member(line, "metadata");
     return true;
