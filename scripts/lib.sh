@@ -58,6 +58,14 @@ missing_packages() {
         has_command chromium || say chromium
         has_command mandoc || say mandoc
         has_command doxygen || say doxygen
+        has_command cmake || say cmake
+        # What Debian's libcurl stands on, for pkg-config --static.
+        has_library libnghttp2 || say libnghttp2-dev
+        has_library librtmp || say librtmp-dev
+        has_library libssh2 || say libssh2-1-dev
+        has_library libpsl || say libpsl-dev
+        has_library krb5-gssapi || say libkrb5-dev
+        has_library ldap || say libldap-dev
         has_command jq || say jq
         has_command sqlite3 || say sqlite3
     fi
