@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""README's configuration table and phos_options say the same.
+"""docs/reference-options.md and phos_options say the same.
 
-    options_test.py README HEADER
+    options_test.py PAGE HEADER CODE
 
 The header says everything twice: in the comment beside each field, which
-people read, and in phos_options_default(), which runs. All three must agree.
+people read, and in phos_options_default(), which runs. All three must agree,
+and the ranges with those that CODE checks.
 """
 import re
 import sys
@@ -15,6 +16,14 @@ UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 # The two variables that the services' own clients read, under their names.
 OWN_VARIABLES = {"api_key": "PHOSPHO_API_KEY",
                  "project_id": "PHOSPHO_PROJECT_ID"}
+
+TYPES = {"phos_str": "text", "uint32_t": "uint32", "uint64_t": "uint64",
+         "bool": "bool", "double": "double"}
+# By a part of the name.
+UNIT_OF = [("_ms", "ms"), ("bytes", "bytes"), ("per_minute", "events/min")]
+CONSTANTS = {"PHOS__RING_BYTES_MIN": str(64 << 10),
+             "PHOS__RING_BYTES_MAX": str(1 << 30),
+             "PHOS__RING_BYTES_MAX / 16": str(64 << 20)}
 
 
 def value(text):
@@ -49,29 +58,57 @@ def header_fields(text):
     return fields
 
 
+def type_of(text):
+    """{name: type as the page tells it}"""
+    struct = re.search(r"typedef struct phos_options \{(.*?)\n\} phos_options;",
+                       text, flags=re.S).group(1)
+    types = {}
+    for word, name in re.findall(r"^    ((?:const )?\w+ \*?)(\w+);", struct,
+                                 flags=re.M):
+        word = word.strip()
+        unit = [unit for part, unit in UNIT_OF if part in name]
+        types[name] = ", ".join([TYPES.get(word, f"`{word}`"), *unit])
+    return types
+
+
+def code_ranges(text):
+    """{name: (least, most)} of the numbers, as the code checks them"""
+    return {name: tuple(CONSTANTS.get(one, one) for one in (least, most))
+            for name, least, most in re.findall(
+                r'NUMBER\((\w+), "\w+", (\w+),\s+([^)]+)\)', text)}
+
+
 def table_rows(text):
-    """{option: (variable or None, default)}"""
-    return {match.group(1): (match.group(2) and match.group(2).strip("`"),
-                             value(match.group(3)))
-            for match in re.finditer(
-                r"^\| `(\w+)` \| (`\w+`)? *\| ([^|]+?) \|", text, flags=re.M)}
+    """{option: (type, variable or None, default, range)}"""
+    rows = {}
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 6 and re.fullmatch(r"`\w+`", cells[0]):
+            rows[cells[0].strip("`")] = (cells[1], cells[2].strip("`") or None,
+                                         value(cells[3]), cells[4])
+    return rows
 
 
-def main(readme_path, header_path):
+def main(page_path, header_path, code_path):
     checks = Checklist()
     with open(header_path, encoding="utf-8") as file:
-        fields = header_fields(file.read())
-    with open(readme_path, encoding="utf-8") as file:
-        section = file.read().split("## Configuration", 1)[-1]
-        rows = table_rows(section.split("\n## ", 1)[0])
+        header = file.read()
+    fields, types = header_fields(header), type_of(header)
+    with open(code_path, encoding="utf-8") as file:
+        ranges = code_ranges(file.read())
+    with open(page_path, encoding="utf-8") as file:
+        rows = table_rows(file.read())
 
-    checks.equal(list(rows), list(fields), "the table has each option, in order")
+    checks.equal(list(rows), list(fields),
+                 "docs/reference-options.md has each option, in order")
     for name, (variable, said, runs) in fields.items():
         if name not in rows:
             continue
-        told_variable, told = rows[name]
+        told_type, told_variable, told, told_range = rows[name]
+        checks.check(told_type == types[name], f"{name}: type",
+                     f"page {told_type}, header {types[name]}")
         checks.check(told_variable == variable, f"{name}: environment",
-                  f"table {told_variable}, header {variable}")
+                  f"page {told_variable}, header {variable}")
         if said is not None and runs is not None and runs != "none":
             checks.check(said == runs, f"{name}: comment and code agree",
                       f"comment {said}, code {runs}")
@@ -80,7 +117,12 @@ def main(readme_path, header_path):
             want = {"none": "required" if name in ("endpoint", "api_key")
                     else "empty", "NULL": "none", None: "none"}.get(runs, runs)
         checks.check(told == want, f"{name}: default",
-                  f"table {told}, header {want}")
+                  f"page {told}, header {want}")
+        if name in ranges:
+            got = tuple(value(part) for part in told_range.split(" to "))
+            checks.check(got == ranges[name], f"{name}: range",
+                         f"page {got}, code {ranges[name]}")
+    checks.check(len(ranges) >= 16, "the ranges of the code are found", ranges)
     return checks.end()
 
 
