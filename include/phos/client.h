@@ -27,6 +27,16 @@ typedef enum phos_clock {
     PHOS_CLOCK_EXACT = 2    /* microseconds; costs about 20 ns a call */
 } phos_clock;
 
+/** What becomes of an event that is larger than event_bytes_max. */
+typedef enum phos_oversize {
+    PHOS_OVERSIZE_REJECT = 0,  /* the log call says PHOS_E_TOO_LARGE */
+    PHOS_OVERSIZE_TRUNCATE = 1 /* input and output are cut, the longer one
+                                  first, between two characters. Metadata tells
+                                  of it: phos_truncated is true,
+                                  phos_input_bytes and phos_output_bytes are the
+                                  lengths before, of what was cut */
+} phos_oversize;
+
 /** What became of an accepted event. Exactly one of these, once. */
 typedef enum phos_outcome {
     PHOS_OUTCOME_DELIVERED = 0,
@@ -131,6 +141,8 @@ typedef struct phos_options {
                                      default 4 MiB */
     uint32_t event_bytes_max;     /* (env) of a record, at most ring_bytes / 16;
                                      default 256 KiB */
+    phos_oversize oversize;       /* what becomes of larger events;
+                                     default PHOS_OVERSIZE_REJECT */
     uint32_t full_wait_ms;        /* (env) longest wait of a log call for room;
                                      default 0: reject at once */
     phos_clock clock;             /* default PHOS_CLOCK_COUNTER */
@@ -200,6 +212,7 @@ static inline phos_options phos_options_default(void)
     options.in_flight_max = 4;
     options.ring_bytes = 4194304;
     options.event_bytes_max = 262144;
+    options.oversize = PHOS_OVERSIZE_REJECT;
     options.full_wait_ms = 0;
     options.clock = PHOS_CLOCK_COUNTER;
     options.deep_sleep_after_ms = 2000;
@@ -303,6 +316,7 @@ typedef struct phos_stats {
     phos_ledger ledger;
     phos_rejections rejected;
     phos_discards discarded;
+    uint64_t truncated; /* accepted events with a text cut, see oversize */
 
     uint64_t unread_bytes;        /* in the ring, not yet seen by the worker */
     uint64_t ring_used_bytes;     /* in the ring, not yet released */
@@ -371,7 +385,8 @@ PHOS_EXTERN phos_status phos_client_open(const phos_options *options,
  *          PHOS_E_FULL       rejected, no room; worth trying again
  *          PHOS_E_CLOSED     rejected, close came first, or client is NULL
  *          PHOS_E_INVALID    rejected, the event breaks its documented shape
- *          PHOS_E_TOO_LARGE  rejected, more than event_bytes_max
+ *          PHOS_E_TOO_LARGE  rejected, more than event_bytes_max, even with
+ *                            input and output cut if options.oversize says so
  *          PHOS_E_FORKED     rejected, the client was opened by the parent
  * Threads  any number at once; signal handlers; callbacks.
  * Source   Ingestion API, event object.

@@ -160,6 +160,7 @@ static phos_status make_ring(phos_client *client)
     client->logger.worker = client->worker;
     client->logger.clock = phos__clock_resolve(options->clock);
     client->logger.event_bytes_max = options->event_bytes_max;
+    client->logger.oversize = options->oversize;
     client->logger.full_wait_ms = options->full_wait_ms;
     return status;
 }
@@ -239,6 +240,7 @@ static phos_status assemble(phos_client *client)
         return PHOS_E_SYSTEM;
     client->generation = *client->generation_page;
     client->logger.rejections = &client->rejections;
+    client->logger.tally = &client->tally;
     status = make_sieve(client);
     if (status || !options->enabled)
         return status;
@@ -487,6 +489,7 @@ phos_status phos_client_stats(phos_client *client, phos_stats *ret_stats)
         stats.state = PHOS_STATE_CLOSED;
     stats.rejected = phos__rejections_get(&client->rejections);
     stats.discarded = phos__tally_discards(&client->tally);
+    stats.truncated = phos__tally_get(&client->tally.truncated);
     stats.struct_size = phos__min_u64(ret_stats->struct_size, sizeof(stats));
     memcpy(ret_stats, &stats, stats.struct_size);
     return PHOS_OK;

@@ -46,6 +46,22 @@ static phos_status turn_away(struct phos__logger *logger, phos_status status)
     return status;
 }
 
+static phos_status plan_event(const struct phos__logger *logger,
+                              const phos_event *event, bool *ret_is_cut,
+                              struct phos__record_plan *ret_plan)
+{
+    phos_status status =
+        event ? phos__record_plan(event, logger->event_bytes_max, ret_plan)
+              : PHOS_E_INVALID;
+
+    *ret_is_cut = status == PHOS_E_TOO_LARGE &&
+                  logger->oversize == PHOS_OVERSIZE_TRUNCATE;
+    if (*ret_is_cut)
+        status =
+            phos__record_plan_cut(event, logger->event_bytes_max, ret_plan);
+    return status;
+}
+
 phos_status phos__log(struct phos__logger *logger, const phos_event *event,
                       phos_event_id *ret_id)
 {
@@ -53,13 +69,13 @@ phos_status phos__log(struct phos__logger *logger, const phos_event *event,
     uint64_t position;
     uint8_t *record;
     phos_status status = PHOS_OK;
+    bool is_cut;
 
     if (logger->sieve.is_active)
         status = phos__sieve_pass(&logger->sieve, event);
     if (status)
         return turn_away(logger, status);
-    status = event ? phos__record_plan(event, logger->event_bytes_max, &plan)
-                   : PHOS_E_INVALID;
+    status = plan_event(logger, event, &is_cut, &plan);
     if (status)
         return turn_away(logger, status);
     status = phos__ring_reserve(&logger->ring, (uint32_t)plan.bytes, &position,
@@ -73,6 +89,8 @@ phos_status phos__log(struct phos__logger *logger, const phos_event *event,
 
     phos__record_write(event, &plan, phos__clock_stamp(logger->clock), record);
     phos__ring_publish(&logger->ring, position, (uint32_t)plan.bytes);
+    if (is_cut)
+        phos__tally_add(&logger->tally->truncated);
     if (ret_id && event->event_id)
         *ret_id = *event->event_id;
     else if (ret_id)

@@ -19,6 +19,8 @@ struct phos__logger {
     phos_clock clock;    /* resolved */
     uint32_t event_bytes_max;
     uint32_t full_wait_ms;
+    phos_oversize oversize;
+    struct phos__tally *tally;
 };
 
 /* As phos_client_log(). */

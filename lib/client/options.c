@@ -269,6 +269,8 @@ static phos_status check_numbers(phos_options *options, phos_error *ret_error)
         return invalid(ret_error, "clock", "not a phos_clock");
     if (!(options->sample_rate >= 0 && options->sample_rate <= 1)) /* NaN */
         return invalid(ret_error, "sample_rate", "not between 0 and 1");
+    if (options->oversize > PHOS_OVERSIZE_TRUNCATE)
+        return invalid(ret_error, "oversize", "not a phos_oversize");
     if (options->age_max_ms > UINT64_MAX / 16)
         return invalid(ret_error, "age_max_ms", "too large");
     if (options->transport &&

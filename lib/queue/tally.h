@@ -10,7 +10,7 @@
 #include "phos/client.h"
 
 struct phos__tally {
-    _Atomic uint64_t disabled, sampled;
+    _Atomic uint64_t disabled, sampled, truncated;
     _Atomic uint64_t nameless; /* sampled or not, that had no id to go by */
 };
 

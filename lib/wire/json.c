@@ -46,6 +46,9 @@ enum known {
     USER_ID,
     TAGS,
     TRACEPARENT,
+    TRUNCATED,
+    INPUT_BYTES,
+    OUTPUT_BYTES,
     KNOWN_COUNT
 };
 
@@ -61,6 +64,9 @@ static const phos_str known_keys[KNOWN_COUNT] = {
     KEY(USER_ID, "\"user_id\""),
     KEY(TAGS, "\"tags\""),
     KEY(TRACEPARENT, "\"traceparent\""),
+    KEY(TRUNCATED, "\"phos_truncated\""),
+    KEY(INPUT_BYTES, "\"phos_input_bytes\""),
+    KEY(OUTPUT_BYTES, "\"phos_output_bytes\""),
 #undef KEY
 };
 
@@ -101,6 +107,26 @@ static void put_tags(struct phos__buffer *buffer, phos_str tags)
         phos__json_text(buffer, tag);
     }
     PUT(buffer, "]");
+}
+
+/* What tells of texts that were cut. */
+static void put_cuts(struct metadata *metadata)
+{
+    const struct phos__record_view *view = metadata->view;
+    struct phos__buffer *buffer = metadata->buffer;
+
+    next_known(metadata, TRUNCATED);
+    PUT(buffer, "\"phos_truncated\":true");
+    if (view->has_input_was) {
+        next_known(metadata, INPUT_BYTES);
+        PUT(buffer, "\"phos_input_bytes\":");
+        phos__json_i64(buffer, view->input_was);
+    }
+    if (view->has_output_was) {
+        next_known(metadata, OUTPUT_BYTES);
+        PUT(buffer, "\"phos_output_bytes\":");
+        phos__json_i64(buffer, view->output_was);
+    }
 }
 
 static void put_known(struct metadata *metadata)
@@ -153,6 +179,8 @@ static void put_known(struct metadata *metadata)
         PUT(buffer, "\"traceparent\":");
         phos__json_text(buffer, view->traceparent);
     }
+    if (view->has_input_was || view->has_output_was)
+        put_cuts(metadata);
 }
 
 /* Whether a written key (with its quotes) is that of a typed field in use. */

@@ -21,16 +21,19 @@ enum {
     HAS_TOKEN_COUNT_INPUT = 1 << 3,
     HAS_TOKEN_COUNT_OUTPUT = 1 << 4,
     HAS_COST_CENTS = 1 << 5,
+    HAS_INPUT_WAS = 1 << 6, /* it was cut: its length before */
+    HAS_OUTPUT_WAS = 1 << 7,
+    HAS_CUTS = HAS_INPUT_WAS | HAS_OUTPUT_WAS,
     HAS_NUMBERS = HAS_TIMESTAMP | HAS_LATENCY_MS | HAS_TOKEN_COUNT_INPUT |
-                  HAS_TOKEN_COUNT_OUTPUT | HAS_COST_CENTS,
+                  HAS_TOKEN_COUNT_OUTPUT | HAS_COST_CENTS | HAS_CUTS,
 
-    HAS_SESSION_ID = 1 << 6,
-    HAS_PROJECT_ID = 1 << 7,
-    HAS_MODEL = 1 << 8,
-    HAS_PROVIDER = 1 << 9,
-    HAS_USER_ID = 1 << 10,
-    HAS_METADATA_JSON = 1 << 11,
-    HAS_TRACEPARENT = 1 << 12,
+    HAS_SESSION_ID = 1 << 8,
+    HAS_PROJECT_ID = 1 << 9,
+    HAS_MODEL = 1 << 10,
+    HAS_PROVIDER = 1 << 11,
+    HAS_USER_ID = 1 << 12,
+    HAS_METADATA_JSON = 1 << 13,
+    HAS_TRACEPARENT = 1 << 14,
     HAS_TEXTS = HAS_SESSION_ID | HAS_PROJECT_ID | HAS_MODEL | HAS_PROVIDER |
                 HAS_USER_ID | HAS_METADATA_JSON | HAS_TRACEPARENT,
 
@@ -287,6 +290,61 @@ phos_status phos__record_plan(const phos_event *event, size_t bytes_max,
     return PHOS_OK;
 }
 
+/* Shares `room` out so that the longer text is cut first; what is left of two
+ * that are both cut is the same. */
+static void share(uint64_t room, uint64_t input, uint64_t output,
+                  struct phos__record_plan *plan)
+{
+    uint64_t shorter = phos__min_u64(input, output);
+    uint64_t kept = phos__min_u64(shorter, room / 2);
+    uint64_t rest = room - kept;
+
+    plan->input_bytes =
+        (uint32_t)(input <= output ? kept : phos__min_u64(input, rest));
+    plan->output_bytes =
+        (uint32_t)(input <= output ? phos__min_u64(output, rest) : kept);
+}
+
+phos_status phos__record_plan_cut(const phos_event *event, size_t bytes_max,
+                                  struct phos__record_plan *ret_plan)
+{
+    const size_t marks_max = 2 * NUMBER_BYTES;
+    phos_event rest = *event;
+    uint64_t output_bytes;
+    phos_status status;
+
+    if (!survey_output(event, &output_bytes))
+        return PHOS_E_INVALID;
+    if (bytes_max > UINT32_MAX)
+        bytes_max = UINT32_MAX;
+    bytes_max &= ~(size_t)7;
+    if (bytes_max < marks_max)
+        return PHOS_E_TOO_LARGE;
+    rest.input.length = 0;
+    rest.output = phos_str_make("", 0);
+    rest.output_parts = NULL;
+    rest.output_part_count = 0;
+    status = phos__record_plan(&rest, bytes_max - marks_max, ret_plan);
+    if (status)
+        return status;
+
+    share(bytes_max - marks_max - ret_plan->bytes, event->input.length,
+          output_bytes, ret_plan);
+    ret_plan->input_was = phos__min_u64(event->input.length, INT64_MAX);
+    ret_plan->output_was = phos__min_u64(output_bytes, INT64_MAX);
+    if (ret_plan->input_bytes < ret_plan->input_was) {
+        ret_plan->fields |= HAS_INPUT_WAS;
+        ret_plan->fixed_bytes += NUMBER_BYTES;
+    }
+    if (ret_plan->output_bytes < ret_plan->output_was) {
+        ret_plan->fields |= HAS_OUTPUT_WAS;
+        ret_plan->fixed_bytes += NUMBER_BYTES;
+    }
+    /* What was padding before leaves room for up to 7 bytes: enough. */
+    ret_plan->bytes = bytes_max;
+    return PHOS_OK;
+}
+
 /* ---- write ---- */
 
 /*
@@ -350,16 +408,64 @@ static inline void put_sized(struct room *room, phos_str text, uint8_t **slot)
     *slot += sizeof(bytes);
 }
 
-/* Joins an answer that came in pieces. */
-static __attribute__((noinline)) uint32_t put_parts(struct room *room,
-                                                    const phos_event *event)
+/* Joins an answer that came in pieces, up to the end of the room. */
+static void put_parts(struct room *room, const phos_event *event)
 {
-    const uint8_t *start = room->at;
-
     for (size_t i = 0; i < event->output_part_count; i++)
         if (event->output_parts[i].length)
             put_text(room, event->output_parts[i]);
-    return (uint32_t)(room->at - start);
+}
+
+/* How many of these bytes are whole characters, when the text went on behind
+ * them. One that was broken before stays as it was. */
+static uint32_t whole_bytes(const uint8_t *text, uint32_t bytes)
+{
+    for (uint32_t back = 1; back <= 3 && back <= bytes; back++) {
+        uint8_t lead = text[bytes - back];
+        uint32_t length = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+
+        if (lead < 0x80)
+            return bytes;
+        if (lead >= 0xC0)
+            return length > back ? bytes - back : bytes;
+    }
+    return bytes;
+}
+
+/* Takes back what was written behind the last whole character. */
+static uint32_t end_cut(struct room *room, uint8_t *start)
+{
+    uint32_t bytes = whole_bytes(start, (uint32_t)(room->at - start));
+
+    room->at = start + bytes;
+    return bytes;
+}
+
+/* Input and output of an event that is cut, or that came in pieces. */
+static __attribute__((noinline)) void
+put_unusual(struct room *room, const phos_event *event,
+            const struct phos__record_plan *plan, struct head *head)
+{
+    struct room part = *room;
+
+    if (plan->fields & HAS_INPUT_WAS)
+        part.end = part.at + plan->input_bytes;
+    head->input_bytes = put_text(&part, event->input);
+    if (plan->fields & HAS_INPUT_WAS)
+        head->input_bytes = end_cut(&part, room->at);
+    room->at = part.at;
+
+    part.end = room->end;
+    if (plan->fields & HAS_OUTPUT_WAS)
+        part.end = part.at + plan->output_bytes;
+    if (event->output_parts)
+        put_parts(&part, event);
+    else
+        put_text(&part, event->output);
+    head->output_bytes = plan->fields & HAS_OUTPUT_WAS
+                             ? end_cut(&part, room->at)
+                             : (uint32_t)(part.at - room->at);
+    room->at = part.at;
 }
 
 static void put_tags(struct room *room, const phos_event *event)
@@ -416,9 +522,11 @@ static void put_pairs(struct room *room, const phos_event *event)
 }
 
 /* Returns where the lengths of the texts go. */
-static inline uint8_t *put_numbers(const phos_event *event, uint32_t fields,
+static inline uint8_t *put_numbers(const phos_event *event,
+                                   const struct phos__record_plan *plan,
                                    uint8_t *at)
 {
+    uint32_t fields = plan->fields;
     struct room room = { at, NULL };
 
     if (fields & HAS_EVENT_ID)
@@ -433,6 +541,10 @@ static inline uint8_t *put_numbers(const phos_event *event, uint32_t fields,
         put(&room, &event->token_count_output, NUMBER_BYTES);
     if (fields & HAS_COST_CENTS)
         put(&room, &event->cost_cents, NUMBER_BYTES);
+    if (fields & HAS_INPUT_WAS)
+        put(&room, &plan->input_was, NUMBER_BYTES);
+    if (fields & HAS_OUTPUT_WAS)
+        put(&room, &plan->output_was, NUMBER_BYTES);
     return room.at;
 }
 
@@ -447,13 +559,16 @@ void phos__record_write(const phos_event *event,
     const uint8_t *start;
 
     memset(room.end - 8, 0, 8); /* the padding; all else is written below */
-    slot = put_numbers(event, fields, to + sizeof(*head));
+    slot = put_numbers(event, plan, to + sizeof(*head));
     head->time = time;
     head->cookie = event->cookie;
     head->fields = fields;
-    head->input_bytes = put_text(&room, event->input);
-    head->output_bytes = event->output_parts ? put_parts(&room, event)
-                                             : put_text(&room, event->output);
+    if (event->output_parts || fields & HAS_CUTS) {
+        put_unusual(&room, event, plan, head);
+    } else {
+        head->input_bytes = put_text(&room, event->input);
+        head->output_bytes = put_text(&room, event->output);
+    }
     if (fields & HAS_SESSION_ID)
         put_sized(&room, event->session_id, &slot);
     if (fields & HAS_PROJECT_ID)
@@ -549,6 +664,10 @@ static void take_numbers(struct source *source, uint32_t fields,
         source->failed |= !is_number(view->cost_cents);
         view->has_cost_cents = true;
     }
+    view->input_was = take_integer(source, fields, HAS_INPUT_WAS, INT64_MAX,
+                                   &view->has_input_was);
+    view->output_was = take_integer(source, fields, HAS_OUTPUT_WAS, INT64_MAX,
+                                    &view->has_output_was);
 }
 
 static void take_texts(struct source *source, uint32_t fields,

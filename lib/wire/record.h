@@ -26,6 +26,10 @@ struct phos__record_plan {
     uint32_t fixed_bytes; /* in front of the texts */
     uint32_t tag_bytes;   /* of the packed tags */
     uint32_t pair_bytes;  /* of the packed pairs */
+    /* Only of an event that is cut: the bytes that are kept of its texts, and
+     * those that they had. */
+    uint32_t input_bytes, output_bytes;
+    uint64_t input_was, output_was;
 };
 
 /*
@@ -39,6 +43,14 @@ struct phos__record_plan {
  */
 phos_status phos__record_plan(const phos_event *event, size_t bytes_max,
                               struct phos__record_plan *ret_plan);
+
+/*
+ * The same for an event for which that is PHOS_E_TOO_LARGE: cuts its input and
+ * output so that it fits, and notes their lengths before. PHOS_E_TOO_LARGE:
+ * what else it has exceeds bytes_max already.
+ */
+phos_status phos__record_plan_cut(const phos_event *event, size_t bytes_max,
+                                  struct phos__record_plan *ret_plan);
 
 /*
  * Writes plan->bytes bytes at `to`, which is 8-byte aligned. `time` as above.
@@ -57,6 +69,8 @@ struct phos__record_view {
     uint8_t event_id[16];
     bool has_latency_ms, has_token_count_input, has_token_count_output;
     bool has_cost_cents, has_timestamp;
+    bool has_input_was, has_output_was; /* cut; the lengths before */
+    int64_t input_was, output_was;
     int64_t latency_ms, token_count_input, token_count_output;
     int64_t timestamp_us;
     double cost_cents;

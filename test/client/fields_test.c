@@ -575,6 +575,95 @@ static void what_breaks_the_shape_is_rejected_and_counted(void **state)
     close_world();
 }
 
+/* ---- too large ---- */
+
+enum { LIMIT = 4096 };
+
+static phos_client *open_limited(phos_oversize oversize)
+{
+    phos_options options = world_options();
+
+    options.event_bytes_max = LIMIT;
+    options.oversize = oversize;
+    open_world(&options);
+    return world.client;
+}
+
+static uint64_t truncated(void)
+{
+    phos_stats stats = { .struct_size = sizeof(stats) };
+
+    assert_int_equal(phos_client_stats(world.client, &stats), PHOS_OK);
+    return stats.truncated;
+}
+
+static void what_is_too_large_is_cut_and_marked(void **state)
+{
+    static char text[LIMIT];
+    phos_pair pairs[] = { phos_pair_boolean(PHOS_STR("phos_truncated"), false),
+                          phos_pair_integer(PHOS_STR("phos_output_bytes"), 1) };
+    phos_event event = witness_event(1);
+    const json_t *sent;
+
+    (void)state;
+    memset(text, 'x', sizeof(text));
+    event.output = phos_str_make(text, sizeof(text));
+    event.pairs = pairs;
+    event.pair_count = 2;
+    open_limited(PHOS_OVERSIZE_TRUNCATE);
+    assert_int_equal(phos_client_log(world.client, &event, NULL), PHOS_OK);
+    assert_int_equal(
+        phos_client_flush(world.client, PHOS_FLUSH_DELIVERED, 10000), PHOS_OK);
+    sent = json_array_get(world.service.events, 0);
+    assert_true(json_is_true(at(sent, "metadata.phos_truncated")));
+    assert_int_equal(json_integer_value(at(sent, "metadata.phos_output_bytes")),
+                     LIMIT);
+    assert_null(at(sent, "metadata.phos_input_bytes"));
+    assert_in_range(json_string_length(at(sent, "output")), LIMIT - 256,
+                    LIMIT - 40);
+    assert_int_equal(json_string_length(at(sent, "input")), event.input.length);
+    assert_int_equal(truncated(), 1);
+    close_world();
+}
+
+static void what_fits_is_not_cut(void **state)
+{
+    phos_event event = witness_event(1);
+    const json_t *sent;
+
+    (void)state;
+    open_limited(PHOS_OVERSIZE_TRUNCATE);
+    assert_int_equal(phos_client_log(world.client, &event, NULL), PHOS_OK);
+    assert_int_equal(
+        phos_client_flush(world.client, PHOS_FLUSH_DELIVERED, 10000), PHOS_OK);
+    sent = json_array_get(world.service.events, 0);
+    assert_null(at(sent, "metadata.phos_truncated"));
+    assert_int_equal(truncated(), 0);
+    close_world();
+}
+
+static void what_is_too_large_is_rejected_by_default(void **state)
+{
+    static char text[LIMIT];
+    phos_event event = witness_event(1);
+
+    (void)state;
+    memset(text, 'x', sizeof(text));
+    event.output = phos_str_make(text, sizeof(text));
+    open_limited(phos_options_default().oversize);
+    assert_int_equal(phos_client_log(world.client, &event, NULL),
+                     PHOS_E_TOO_LARGE);
+    assert_int_equal(truncated(), 0);
+    close_world();
+
+    event.model = event.output; /* which is never cut */
+    open_limited(PHOS_OVERSIZE_TRUNCATE);
+    assert_int_equal(phos_client_log(world.client, &event, NULL),
+                     PHOS_E_TOO_LARGE);
+    assert_int_equal(truncated(), 0);
+    close_world();
+}
+
 /* U+1F3D4 in four pieces, and a byte that is broken in any case. */
 static void a_character_broken_between_pieces_arrives_whole(void **state)
 {
@@ -597,6 +686,9 @@ static void a_character_broken_between_pieces_arrives_whole(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_too_large_is_cut_and_marked),
+        cmocka_unit_test(what_fits_is_not_cut),
+        cmocka_unit_test(what_is_too_large_is_rejected_by_default),
         cmocka_unit_test(a_character_broken_between_pieces_arrives_whole),
         cmocka_unit_test(latency_ms_of_0_is_sent_and_left_out_is_left_out),
         cmocka_unit_test(

@@ -115,6 +115,15 @@ static void numbers_out_of_range_are_named(void **state)
     }
 }
 
+static void an_unknown_way_with_large_events_is_named(void **state)
+{
+    phos_options options = good_options();
+
+    (void)state;
+    options.oversize = (phos_oversize)2;
+    assert_refused(&options, "oversize");
+}
+
 static void a_key_over_plain_http_needs_a_loopback_host(void **state)
 {
     phos_options options = good_options();
@@ -299,6 +308,7 @@ int main(void)
         cmocka_unit_test(what_is_missing_is_named),
         cmocka_unit_test(a_length_without_bytes_is_named),
         cmocka_unit_test(numbers_out_of_range_are_named),
+        cmocka_unit_test(an_unknown_way_with_large_events_is_named),
         cmocka_unit_test(a_key_over_plain_http_needs_a_loopback_host),
         cmocka_unit_test(a_key_that_no_header_may_hold_is_refused),
         cmocka_unit_test(a_rate_is_a_decimal_between_0_and_1),

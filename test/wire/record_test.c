@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/utf8.h"
 #include "wire/record.h"
 #include "wire/timestamp.h"
 
@@ -458,6 +459,173 @@ static void a_record_may_be_as_large_as_the_limit_and_no_larger(void **state)
 }
 
 /* P7, I5: only lengths are looked at, so the memory need not exist. */
+/* ---- cut ---- */
+
+/* Characters of one to four bytes, in turn. */
+static phos_str long_text(size_t bytes)
+{
+    static const char cycle[] = "a\xc3\xa9\xe2\x9b\xb0\xf0\x9f\x8f\x94";
+    char *text = malloc(bytes + sizeof(cycle));
+    size_t length = 0;
+
+    assert_non_null(text);
+    while (length < bytes) {
+        memcpy(text + length, cycle, sizeof(cycle) - 1);
+        length += sizeof(cycle) - 1;
+    }
+    return phos_str_make(text, length);
+}
+
+static void assert_whole_prefix(phos_str cut, phos_str text)
+{
+    const uint8_t *at = (const uint8_t *)cut.data;
+    bool is_whole;
+
+    assert_true(cut.length <= text.length);
+    assert_memory_equal(cut.data, text.data, cut.length);
+    for (size_t i = 0; i < cut.length;) {
+        if (at[i] < 0x80) {
+            i++;
+            continue;
+        }
+        i += phos__utf8_sequence(at + i, cut.length - i, &is_whole);
+        assert_true(is_whole);
+    }
+}
+
+/* As a cut record of at most bytes_max; the view points into *ret_record. */
+static struct phos__record_view
+cut_event(const phos_event *event, size_t bytes_max, uint8_t **ret_record)
+{
+    struct phos__record_plan plan;
+    struct phos__record_view view;
+
+    assert_int_equal(phos__record_plan(event, bytes_max, &plan),
+                     PHOS_E_TOO_LARGE);
+    assert_int_equal(phos__record_plan_cut(event, bytes_max, &plan), PHOS_OK);
+    assert_int_equal(plan.bytes % 8, 0);
+    assert_true(plan.bytes <= bytes_max);
+    *ret_record = malloc(plan.bytes);
+    assert_non_null(*ret_record);
+    phos__record_write(event, &plan, 0, *ret_record);
+    assert_true(phos__record_read(*ret_record, plan.bytes, &view));
+    return view;
+}
+
+static void what_is_cut_fits_and_ends_with_a_whole_character(void **state)
+{
+    const size_t slack = 7 + 7 + 8 + 3 + 3; /* padding, a mark, characters */
+    phos_event event = minimal();
+    phos_pair pair = phos_pair_text(PHOS_STR("key"), PHOS_STR("value"));
+    phos_str text = long_text(3000);
+    uint8_t *record;
+
+    (void)state;
+    event.model = PHOS_STR("m-1");
+    event.event_id = &some_id;
+    event.pairs = &pair;
+    event.pair_count = 1;
+    event.tags = some_tags;
+    event.tag_count = 3;
+    event.metadata_json = PHOS_STR("{\"k\": 1}");
+    for (size_t bytes_max = 256; bytes_max < 2048; bytes_max++) {
+        struct phos__record_view view;
+        size_t empty;
+
+        event.input = PHOS_STR("");
+        event.output = PHOS_STR("");
+        free(write_record(&event, &empty));
+        event.input = text;
+        event.output = text;
+        view = cut_event(&event, bytes_max, &record);
+        assert_whole_prefix(view.input, text);
+        assert_whole_prefix(view.output, text);
+        assert_true(view.input.length + view.output.length + empty + slack >=
+                    bytes_max);
+        assert_true(view.has_input_was && view.has_output_was);
+        assert_int_equal(view.input_was, text.length);
+        assert_int_equal(view.output_was, text.length);
+        assert_text(view.model, event.model);
+        assert_memory_equal(view.event_id, some_id.bytes, 16);
+        assert_text(view.metadata_json, event.metadata_json);
+        assert_int_equal(view.tags.length, 3 * 4 + 4);
+        free(record);
+    }
+    free((char *)(uintptr_t)text.data);
+}
+
+static void the_longer_text_is_cut_first(void **state)
+{
+    phos_str text = long_text(1000), shorter = long_text(100);
+    uint8_t *record;
+    phos_event event = minimal();
+    struct phos__record_view view;
+
+    (void)state;
+    event.input = shorter;
+    event.output = text;
+    view = cut_event(&event, 512, &record);
+    assert_text(view.input, shorter);
+    assert_false(view.has_input_was);
+    assert_true(view.has_output_was);
+    assert_in_range(view.output.length, 300, 512);
+    free(record);
+
+    event.input = text;
+    event.output = shorter;
+    view = cut_event(&event, 512, &record);
+    assert_text(view.output, shorter);
+    assert_true(view.has_input_was);
+    assert_false(view.has_output_was);
+    assert_in_range(view.input.length, 300, 512);
+    free(record);
+    free((char *)(uintptr_t)text.data);
+    free((char *)(uintptr_t)shorter.data);
+}
+
+static void pieces_are_cut_like_a_whole(void **state)
+{
+    phos_str text = long_text(1000), parts[1010];
+    phos_event event = minimal();
+    struct phos__record_view whole, joined;
+    uint8_t *record, *other;
+    size_t count = 0;
+
+    (void)state;
+    event.output = text;
+    whole = cut_event(&event, 512, &record);
+    for (size_t i = 0; i < text.length; i++)
+        parts[count++] = phos_str_make(text.data + i, 1);
+    event.output = phos_str_make(NULL, 0);
+    event.output_parts = parts;
+    event.output_part_count = count;
+    joined = cut_event(&event, 512, &other);
+    assert_text(joined.output, whole.output);
+    assert_int_equal(joined.output_was, text.length);
+    free(record);
+    free(other);
+    free((char *)(uintptr_t)text.data);
+}
+
+static void what_cannot_be_cut_is_still_too_large(void **state)
+{
+    struct phos__record_plan plan;
+    phos_event event = minimal();
+    phos_str text = long_text(600);
+
+    (void)state;
+    event.model = text;
+    assert_int_equal(phos__record_plan_cut(&event, 512, &plan),
+                     PHOS_E_TOO_LARGE);
+    event.model = phos_str_make(NULL, 0);
+    event.output = text;
+    assert_int_equal(phos__record_plan_cut(&event, 512, &plan), PHOS_OK);
+    assert_int_equal(phos__record_plan_cut(&event, 0, &plan), PHOS_E_TOO_LARGE);
+    event.metadata_json = PHOS_STR("[]"); /* now it is looked into */
+    assert_int_equal(phos__record_plan_cut(&event, 512, &plan), PHOS_E_INVALID);
+    free((char *)(uintptr_t)text.data);
+}
+
 static void lengths_beyond_all_measure_are_too_large(void **state)
 {
     const size_t lengths[] = { UINT32_MAX, (size_t)UINT32_MAX + 1, SIZE_MAX / 2,
@@ -715,6 +883,10 @@ int main(void)
         cmocka_unit_test(metadata_json_is_one_object),
         cmocka_unit_test(a_struct_may_be_longer_than_ours_but_not_shorter),
         cmocka_unit_test(a_record_may_be_as_large_as_the_limit_and_no_larger),
+        cmocka_unit_test(what_is_cut_fits_and_ends_with_a_whole_character),
+        cmocka_unit_test(the_longer_text_is_cut_first),
+        cmocka_unit_test(pieces_are_cut_like_a_whole),
+        cmocka_unit_test(what_cannot_be_cut_is_still_too_large),
         cmocka_unit_test(lengths_beyond_all_measure_are_too_large),
         cmocka_unit_test(damaged_records_are_never_read_past_their_end),
         cmocka_unit_test(noise_and_short_records_are_no_records),
