@@ -13,10 +13,12 @@
 #include "client/exit_hook.h"
 #include "client/log.h"
 #include "client/options.h"
+#include "client/pipeline.h"
 #include "client/worker.h"
 #include "io/clock.h"
 #include "io/entropy.h"
 #include "io/fork.h"
+#include "io/http.h"
 
 enum {
     CLOSE_GRACE_MS = 10, /* for a worker that gives up at the deadline */
@@ -32,7 +34,9 @@ struct phos_client {
     alignas(128) struct phos__rejections rejections;
     struct phos__tally tally;
     alignas(128) struct phos__member member;
-    phos_worker *worker; /* NULL: the client is disabled */
+    struct phos__pipeline *pipeline;
+    struct phos__http *http; /* NULL: the application's transport */
+    phos_worker *worker;     /* NULL: the client is disabled */
     struct phos__flag closed;
     phos_allocator allocator;
     struct phos__settings settings;
@@ -84,17 +88,46 @@ static void release(phos_client *client)
 
 static void destroy(phos_client *client)
 {
-    phos__pipeline_destroy(client->member.pipeline);
+    phos__pipeline_destroy(client->pipeline);
     phos__ring_deinit(&client->logger.ring);
     phos__settings_deinit(&client->settings);
     release(client);
 }
 
+/* ---- a member of the worker ---- */
+
+static phos_client *client_of(struct phos__member *member)
+{
+    return (phos_client *)(void *)((char *)member -
+                                   offsetof(phos_client, member));
+}
+
+static uint64_t turn(struct phos__member *member)
+{
+    return phos__pipeline_turn(client_of(member)->pipeline);
+}
+
+static bool wind_up(struct phos__member *member)
+{
+    phos_client *client = client_of(member);
+
+    if (client->http) {
+        phos__http_destroy(client->http);
+        client->http = NULL;
+    }
+    phos__pipeline_turn(client->pipeline);
+    return !phos__pipeline_is_busy(client->pipeline);
+}
+
 static void destroy_member(struct phos__member *member)
 {
-    destroy((phos_client *)(void *)((char *)member -
-                                    offsetof(phos_client, member)));
+    destroy(client_of(member));
 }
+
+static const struct phos__member_calls member_calls = { turn, wind_up,
+                                                        destroy_member };
+
+/* ---- open: its parts ---- */
 
 struct make_http {
     phos_client *client;
@@ -118,8 +151,8 @@ static void make_http(struct phos__loop *loop, void *data)
         .user_data = options->user_data,
     };
 
-    make->status = phos__http_create(loop, &client->allocator, &http,
-                                     &client->member.http);
+    make->status =
+        phos__http_create(loop, &client->allocator, &http, &client->http);
 }
 
 static phos_status make_transport(phos_client *client)
@@ -131,7 +164,7 @@ static phos_status make_transport(phos_client *client)
         return PHOS_OK;
     phos__worker_call(client->worker, make_http, &make);
     if (!make.status)
-        client->ports.transport = phos__http_transport(client->member.http);
+        client->ports.transport = phos__http_transport(client->http);
     return make.status;
 }
 
@@ -140,8 +173,8 @@ static void unmake_http(struct phos__loop *loop, void *data)
     phos_client *client = data;
 
     (void)loop;
-    phos__http_destroy(client->member.http);
-    client->member.http = NULL;
+    phos__http_destroy(client->http);
+    client->http = NULL;
 }
 
 static phos_status make_ring(phos_client *client)
@@ -171,7 +204,7 @@ static phos_status make_pipeline(phos_client *client)
     const struct phos__pipeline_options pipeline = {
         .ring = &client->logger.ring,
         .ports = client->ports,
-        .answers_bring_turns = client->member.http != NULL,
+        .answers_bring_turns = client->http != NULL,
         .delivery = {
             .batch_events_max = options->batch_events_max,
             .batch_bytes_max = options->batch_bytes_max,
@@ -200,7 +233,7 @@ static phos_status make_pipeline(phos_client *client)
     };
 
     return phos__pipeline_create(&pipeline, &client->allocator,
-                                 &client->member.pipeline);
+                                 &client->pipeline);
 }
 
 static phos_status find_worker(phos_client *client)
@@ -244,7 +277,7 @@ static phos_status assemble(phos_client *client)
     status = make_sieve(client);
     if (status || !options->enabled)
         return status;
-    client->member.destroy = destroy_member;
+    client->member.calls = &member_calls;
     status = find_worker(client);
     if (!status)
         status = make_ring(client);
@@ -266,7 +299,7 @@ static phos_status assemble(phos_client *client)
 
 static void take_apart(phos_client *client)
 {
-    if (client->member.http)
+    if (client->http)
         phos__worker_call(client->worker, unmake_http, client);
     if (client->worker)
         phos__worker_unref(client->worker);
@@ -410,8 +443,8 @@ phos_status phos_client_flush(phos_client *client, phos_flush_mode mode,
         return phos__flag_get(&client->closed) ? PHOS_E_CLOSED : PHOS_OK;
     if (status)
         return status;
-    phos__pipeline_flush(client->member.pipeline, &ticket);
-    if (!phos__pipeline_wait(client->member.pipeline, &ticket, timeout_ms))
+    phos__pipeline_flush(client->pipeline, &ticket);
+    if (!phos__pipeline_wait(client->pipeline, &ticket, timeout_ms))
         return PHOS_E_TIMEOUT;
     return ticket.status;
 }
@@ -426,10 +459,10 @@ phos_status phos_client_close(phos_client *client, uint32_t timeout_ms,
         return status;
     phos__flag_set(&client->closed);
     if (!is_disabled(client)) {
-        phos__pipeline_close(client->member.pipeline, timeout_ms);
-        phos__pipeline_wait_closed(client->member.pipeline, CLOSE_GRACE_MS);
-        status = phos__pipeline_close_report(
-            client->member.pipeline, &report.ledger, &report.last_error);
+        phos__pipeline_close(client->pipeline, timeout_ms);
+        phos__pipeline_wait_closed(client->pipeline, CLOSE_GRACE_MS);
+        status = phos__pipeline_close_report(client->pipeline, &report.ledger,
+                                             &report.last_error);
     }
     report.rejected = phos__rejections_get(&client->rejections);
     report.discarded = phos__tally_discards(&client->tally);
@@ -451,14 +484,14 @@ void phos_client_free(phos_client *client)
     }
     phos__exit_hook_remove(&client->exit_entry);
     worker = client->worker;
-    phos__pipeline_close(client->member.pipeline, 0);
+    phos__pipeline_close(client->pipeline, 0);
     phos__worker_leave(worker, &client->member);
 }
 
 void phos_client_begin_shutdown(phos_client *client)
 {
     if (client && !is_foreign(client) && !is_disabled(client))
-        phos__pipeline_drain(client->member.pipeline);
+        phos__pipeline_drain(client->pipeline);
 }
 
 phos_status phos_client_set_api_key(phos_client *client, phos_str api_key)
@@ -469,7 +502,7 @@ phos_status phos_client_set_api_key(phos_client *client, phos_str api_key)
         return PHOS_E_FORKED;
     if (is_disabled(client))
         return phos__flag_get(&client->closed) ? PHOS_E_CLOSED : PHOS_OK;
-    return phos__pipeline_set_api_key(client->member.pipeline, api_key);
+    return phos__pipeline_set_api_key(client->pipeline, api_key);
 }
 
 phos_status phos_client_stats(phos_client *client, phos_stats *ret_stats)
@@ -484,7 +517,7 @@ phos_status phos_client_stats(phos_client *client, phos_stats *ret_stats)
         return PHOS_E_INVALID;
     memset(&stats, 0, sizeof(stats));
     if (!is_disabled(client))
-        phos__pipeline_stats(client->member.pipeline, &stats);
+        phos__pipeline_stats(client->pipeline, &stats);
     else if (phos__flag_get(&client->closed))
         stats.state = PHOS_STATE_CLOSED;
     stats.rejected = phos__rejections_get(&client->rejections);

@@ -106,21 +106,10 @@ static bool say_goodbye(phos_worker *worker, struct phos__member *member)
     drops_hold = member->holds_worker;
     if (member->ret_has_left)
         *member->ret_has_left = true;
-    member->destroy(member);
+    member->calls->destroy(member);
     pthread_cond_broadcast(&worker->changed);
     pthread_mutex_unlock(&worker->lock);
     return drops_hold;
-}
-
-/* Ends what a leaving member has under way; true when it can be destroyed. */
-static bool wind_up(struct phos__member *member)
-{
-    if (member->http) {
-        phos__http_destroy(member->http);
-        member->http = NULL;
-    }
-    phos__pipeline_turn(member->pipeline);
-    return !phos__pipeline_is_busy(member->pipeline);
 }
 
 static uint64_t turn_members(phos_worker *worker, unsigned *ret_drops)
@@ -132,11 +121,11 @@ static uint64_t turn_members(phos_worker *worker, unsigned *ret_drops)
         struct phos__member *member = *link;
         bool is_leaving;
 
-        due_ms = phos__min_u64(due_ms, phos__pipeline_turn(member->pipeline));
+        due_ms = phos__min_u64(due_ms, member->calls->turn(member));
         pthread_mutex_lock(&worker->lock);
         is_leaving = member->is_leaving;
         pthread_mutex_unlock(&worker->lock);
-        if (is_leaving && wind_up(member)) {
+        if (is_leaving && member->calls->wind_up(member)) {
             *link = member->next;
             *ret_drops += say_goodbye(worker, member);
         } else {

@@ -1,20 +1,30 @@
 /*
- * worker - the thread behind clients: a loop, and the members that have a turn
- * in it. A member is owned by its client until it leaves; then the worker
- * destroys it on its own thread.
+ * worker - the thread behind clients and services: a loop, and the members that
+ * have a turn in it. A member is owned by its client until it leaves; then the
+ * worker destroys it on its own thread.
  */
 #ifndef PHOS_CLIENT_WORKER_H
 #define PHOS_CLIENT_WORKER_H
 
-#include "client/pipeline.h"
-#include "io/http.h"
+#include "io/loop.h"
 #include "phos/worker.h"
 
-struct phos__member {
-    struct phos__pipeline *pipeline;
-    struct phos__http *http; /* NULL: the application's transport */
-    /* Frees the member with all around it, when nothing uses it any more. */
+struct phos__member;
+
+/* What the worker asks of a member, on its own thread. */
+struct phos__member_calls {
+    /* Returns the monotonic millisecond of the next turn at the latest; a time
+     * that has passed: at once; UINT64_MAX: when something wakes it. */
+    uint64_t (*turn)(struct phos__member *member);
+    /* After a turn, of a member that is leaving: ends what it has under way.
+     * true: nothing is, and it can be destroyed. */
+    bool (*wind_up)(struct phos__member *member);
+    /* Frees the member with all around it. */
     void (*destroy)(struct phos__member *member);
+};
+
+struct phos__member {
+    const struct phos__member_calls *calls;
 
     /* the worker's */
     struct phos__member *next;
