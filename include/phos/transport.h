@@ -17,6 +17,26 @@ typedef struct phos_header {
     phos_str value;
 } phos_header;
 
+struct phos_reply;
+
+/* What a taker of a body wants after a piece of it. */
+typedef enum phos_flow {
+    PHOS_FLOW_ON = 0,    /* the next one */
+    PHOS_FLOW_PAUSE = 1, /* this one again, after resume; until then the
+                            service is held back */
+    PHOS_FLOW_STOP = 2   /* no more: the exchange ends, with body_cut */
+} phos_flow;
+
+/**
+ * Takes a piece of a body as it arrives; borrowed for the call.
+ *
+ * head  of the reply: http_status and headers count
+ *
+ * Threads  loop; it calls neither cancel nor resume.
+ */
+typedef phos_flow phos_body_fn(const struct phos_reply *head, phos_str piece,
+                               void *reply_data);
+
 /**
  * One HTTP request. Everything it points to is borrowed from the library and
  * stays as it is until the reply has been given.
@@ -29,8 +49,13 @@ typedef struct phos_request {
     const phos_header *headers; /* Authorization included: a secret */
     size_t header_count;
     phos_str body;
-    uint32_t timeout_ms;      /* for the whole exchange */
+    uint32_t timeout_ms;      /* for the whole exchange; 0: none */
     uint32_t reply_bytes_max; /* of the body; more is cut off */
+    uint32_t idle_timeout_ms; /* longest time without a byte in either
+                                 direction, pauses left out, to the next full
+                                 second; 0: two thirds of timeout_ms */
+    phos_body_fn *on_body;    /* of a 2xx: takes the body, of any length, which
+                                 reply.body then lacks; NULL: nobody does */
 } phos_request;
 
 /* How an exchange ended. */
@@ -70,7 +95,8 @@ typedef struct phos_reply {
     bool body_cut;       /* body ended early or exceeded reply_bytes_max */
     uint64_t bytes_sent; /* of the whole request, headers included */
     uint64_t bytes_received;
-    phos_error error;       /* what broke, when exchange is not ANSWERED */
+    phos_error error;       /* what broke, when exchange is not ANSWERED or
+                               the body was cut on its way */
     phos_obstacle obstacle; /* when exchange is NOT_SENT or REFUSED */
 } phos_reply;
 
@@ -102,6 +128,14 @@ typedef struct phos_transport {
      * Threads  loop.
      */
     void (*cancel)(void *user_data, uint64_t id, void *reply_data);
+
+    /*
+     * Goes on with request `id` of that reply_data, whose on_body wanted a
+     * pause; on_body may be called from inside. NULL: this transport cannot
+     * hand out bodies in pieces, and no request for it has an on_body.
+     * Threads  loop.
+     */
+    void (*resume)(void *user_data, uint64_t id, void *reply_data);
 } phos_transport;
 
 #ifdef __cplusplus

@@ -108,6 +108,7 @@ static void clear(struct phos__http_exchange *exchange)
     exchange->head_is_too_large = false;
     exchange->is_out_of_memory = false;
     exchange->body_is_cut = false;
+    exchange->streamed_head.struct_size = 0;
     exchange->error_text[0] = '\0';
     phos__buffer_clear(&exchange->head);
     phos__buffer_clear(&exchange->reply_body);
@@ -176,7 +177,11 @@ static void describe(const struct phos__http_exchange *exchange,
     const struct phos__http *http = exchange->http;
     const struct phos__http_way way = { exchange->request.url, http->proxy,
                                         http->unix_socket_path };
-    phos_status status = phos__http_status_of(reply->exchange, ending->code);
+    /* What breaks behind a status breaks like what breaks before it. */
+    phos_exchange how = reply->exchange == PHOS_EXCHANGE_ANSWERED
+                            ? PHOS_EXCHANGE_BROKEN
+                            : reply->exchange;
+    phos_status status = phos__http_status_of(how, ending->code);
 
     if (exchange->is_out_of_memory)
         status = PHOS_E_NO_MEMORY;
@@ -256,9 +261,10 @@ static void finish(struct phos__http_exchange *exchange, CURLcode code)
         reply.body = phos_str_make((const char *)exchange->reply_body.data,
                                    exchange->reply_body.bytes);
         reply.body_cut = exchange->body_is_cut || code != CURLE_OK;
-    } else {
-        describe(exchange, &ending, &reply);
     }
+    if (reply.exchange != PHOS_EXCHANGE_ANSWERED ||
+        (code != CURLE_OK && !exchange->body_is_cut))
+        describe(exchange, &ending, &reply);
     give(exchange, &reply);
 }
 
@@ -339,19 +345,41 @@ static phos_status submit(void *user_data, const phos_request *request,
     return PHOS_OK;
 }
 
+static struct phos__http_exchange *find(const struct phos__http *http,
+                                        uint64_t id, const void *reply_data)
+{
+    struct phos__http_exchange *exchange = http->busy;
+
+    while (exchange &&
+           (exchange->request.id != id || exchange->reply_data != reply_data))
+        exchange = exchange->next;
+    return exchange;
+}
+
 static void cancel(void *user_data, uint64_t id, void *reply_data)
 {
+    struct phos__http_exchange *exchange = find(user_data, id, reply_data);
     struct phos__http *http = user_data;
 
-    for (struct phos__http_exchange *exchange = http->busy; exchange;
-         exchange = exchange->next) {
-        if (exchange->request.id == id && exchange->reply_data == reply_data) {
-            phos__http_enter(http);
-            cancel_one(exchange);
-            phos__http_leave(http);
-            return;
-        }
-    }
+    if (!exchange)
+        return;
+    phos__http_enter(http);
+    cancel_one(exchange);
+    phos__http_leave(http);
+}
+
+static void resume(void *user_data, uint64_t id, void *reply_data)
+{
+    struct phos__http_exchange *exchange = find(user_data, id, reply_data);
+    struct phos__http *http = user_data;
+
+    if (!exchange || http->is_lost)
+        return;
+    phos__http_enter(http);
+    /* curl hands out what it held back in here; how it goes on from there its
+     * timer brings. */
+    curl_easy_pause(exchange->easy, CURLPAUSE_CONT);
+    phos__http_leave(http);
 }
 
 /* ---- life ---- */
@@ -419,6 +447,7 @@ phos_status phos__http_create(struct phos__loop *loop,
     http->transport.user_data = http;
     http->transport.submit = submit;
     http->transport.cancel = cancel;
+    http->transport.resume = resume;
     http->watch.on_lost = on_lost;
     phos__loop_watch_add(loop, &http->watch);
 

@@ -55,6 +55,7 @@ struct phos__http_exchange {
     bool is_out_of_memory;
     phos_header *reply_headers;
     size_t reply_header_capacity;
+    phos_reply streamed_head; /* shown with each piece; zeroed: none yet */
     struct phos__buffer reply_body;
     bool body_is_cut;
     char error_text[CURL_ERROR_SIZE];

@@ -65,20 +65,57 @@ size_t phos__http_on_head(char *data, size_t one, size_t bytes, void *user_data)
     return bytes;
 }
 
-size_t phos__http_on_body(char *data, size_t one, size_t bytes, void *user_data)
+static size_t keep_body(struct phos__http_exchange *exchange, const char *data,
+                        size_t bytes)
 {
-    struct phos__http_exchange *exchange = user_data;
     struct phos__buffer *body = &exchange->reply_body;
     size_t room = exchange->request.reply_bytes_max - body->bytes;
     size_t kept = bytes < room ? bytes : room;
 
-    (void)one;
     phos__buffer_append(body, data, kept);
     if (kept < bytes || body->failed) {
         exchange->body_is_cut = true;
         return STOP;
     }
     return bytes;
+}
+
+static size_t hand_on_body(struct phos__http_exchange *exchange,
+                           const char *data, size_t bytes)
+{
+    phos_reply *head = &exchange->streamed_head;
+
+    if (head->struct_size == 0) {
+        head->struct_size = sizeof(*head);
+        head->http_status = exchange->http_status;
+        head->header_count = phos__http_split_head(exchange);
+        head->headers = exchange->reply_headers;
+    }
+    /* What a piece leads to is for the turn that follows it. */
+    phos__loop_touch(exchange->http->loop);
+    switch (exchange->request.on_body(head, phos_str_make(data, bytes),
+                                      exchange->reply_data)) {
+    case PHOS_FLOW_ON:
+        return bytes;
+    case PHOS_FLOW_PAUSE:
+        return CURL_WRITEFUNC_PAUSE;
+    case PHOS_FLOW_STOP:
+        break;
+    }
+    exchange->body_is_cut = true;
+    return STOP;
+}
+
+size_t phos__http_on_body(char *data, size_t one, size_t bytes, void *user_data)
+{
+    struct phos__http_exchange *exchange = user_data;
+    bool is_success =
+        exchange->http_status >= 200 && exchange->http_status < 300;
+
+    (void)one;
+    if (exchange->request.on_body && is_success)
+        return hand_on_body(exchange, data, bytes);
+    return keep_body(exchange, data, bytes);
 }
 
 static phos_str trimmed(const char *from, const char *end)

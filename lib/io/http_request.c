@@ -323,13 +323,15 @@ static phos_status set_times(struct phos__http_exchange *exchange)
 {
     CURL *easy = exchange->easy;
     uint32_t timeout_ms = exchange->request.timeout_ms;
+    uint64_t idle_ms = exchange->request.idle_timeout_ms;
+    /* No byte in either direction for two thirds of the whole time: what is
+     * left would not be enough either. */
+    uint64_t idle_s = idle_ms ? (idle_ms + 999) / 1000 : timeout_ms / 1500;
     bool failed = false;
 
     SET(CURLOPT_TIMEOUT_MS, (long)timeout_ms);
-    /* No byte in either direction for two thirds of the whole time: what is
-     * left would not be enough either. */
     SET(CURLOPT_LOW_SPEED_LIMIT, 1L);
-    SET(CURLOPT_LOW_SPEED_TIME, (long)timeout_ms / 1500);
+    SET(CURLOPT_LOW_SPEED_TIME, (long)idle_s);
     return failed ? PHOS_E_NO_MEMORY : PHOS_OK;
 }
 

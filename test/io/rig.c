@@ -188,6 +188,13 @@ void rig_cancel(struct rig *rig, uint64_t id)
     transport->cancel(transport->user_data, id, &tickets[id % RIG_REPLIES_MAX]);
 }
 
+void rig_resume(struct rig *rig, uint64_t id)
+{
+    const phos_transport *transport = phos__http_transport(rig->http);
+
+    transport->resume(transport->user_data, id, &tickets[id % RIG_REPLIES_MAX]);
+}
+
 void rig_run(struct rig *rig)
 {
     phos__loop_run(rig->loop);

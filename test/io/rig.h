@@ -66,6 +66,7 @@ void rig_stop(struct rig *rig);
 phos_request rig_post(struct rig *rig, const char *body);
 phos_status rig_submit(struct rig *rig, const phos_request *request);
 void rig_cancel(struct rig *rig, uint64_t id);
+void rig_resume(struct rig *rig, uint64_t id);
 /* Runs the loop until nothing is under way. */
 void rig_run(struct rig *rig);
 /* One request, one reply. */
