@@ -96,6 +96,16 @@ typedef void phos_refused_fn(const phos_receipt *receipt, phos_str event_json,
 typedef void phos_easy_fn(void *curl_easy, void *user_data);
 
 /**
+ * Hears that the ring has filled past options.high_water_percent, before log
+ * calls are rejected, so that a host can log less or look after the service.
+ * It is called again only after the use has fallen below half of that. Threads
+ * that fill the rest of the ring faster than the worker wakes up come first.
+ * May call phos_client_log() and phos_client_stats(). Threads: loop.
+ */
+typedef void phos_high_water_fn(uint64_t used_bytes, uint64_t ring_bytes,
+                                void *user_data);
+
+/**
  * Settings of a client. Made by phos_options_default(), which writes real
  * values. Where use_environment is true, a text left empty and a number still
  * at its default are taken from the environment at open: PHOSPHO_API_KEY,
@@ -145,6 +155,9 @@ typedef struct phos_options {
                                      default PHOS_OVERSIZE_REJECT */
     uint32_t full_wait_ms;        /* (env) longest wait of a log call for room;
                                      default 0: reject at once */
+    uint32_t high_water_percent;  /* (env) of the ring in use that is told,
+                                     see on_high_water; 0: none, at most 95;
+                                     default 75 */
     phos_clock clock;             /* default PHOS_CLOCK_COUNTER */
     uint32_t deep_sleep_after_ms; /* (env) idle time after which the worker
                                  sleeps without a timer, so that the next log
@@ -180,10 +193,11 @@ typedef struct phos_options {
     uint32_t exit_flush_ms; /* (env) close with this deadline at exit(); 0: no
                                exit handler; default 0 */
 
-    /* what the application hears; user_data goes to all four */
+    /* what the application hears; user_data goes to all of them */
     phos_receipts_fn *on_receipts;
     phos_refused_fn *on_refused;
     phos_diagnostic_fn *on_diagnostic;
+    phos_high_water_fn *on_high_water;
     phos_easy_fn *on_easy;
     void *user_data;
 
@@ -214,6 +228,7 @@ static inline phos_options phos_options_default(void)
     options.event_bytes_max = 262144;
     options.oversize = PHOS_OVERSIZE_REJECT;
     options.full_wait_ms = 0;
+    options.high_water_percent = 75;
     options.clock = PHOS_CLOCK_COUNTER;
     options.deep_sleep_after_ms = 2000;
     options.retry_base_ms = 250;
@@ -234,6 +249,7 @@ static inline phos_options phos_options_default(void)
     options.on_receipts = NULL;
     options.on_refused = NULL;
     options.on_diagnostic = NULL;
+    options.on_high_water = NULL;
     options.on_easy = NULL;
     options.user_data = NULL;
     options.worker = NULL;

@@ -21,13 +21,53 @@ typedef enum phos_severity {
 } phos_severity;
 
 /**
+ * What a diagnostic is about. docs/troubleshooting.md says of each what it
+ * means and what to do. More may come.
+ */
+typedef enum phos_diagnostic_code {
+    PHOS_DIAGNOSTIC_OPEN = 1, /* a client cannot be opened */
+
+    /* nothing is delivered, because */
+    PHOS_DIAGNOSTIC_WAITING = 2,     /* the answer is not there yet */
+    PHOS_DIAGNOSTIC_NAME = 3,        /* a host's name is not resolved */
+    PHOS_DIAGNOSTIC_CONNECT = 4,     /* refused, unreachable, or silence */
+    PHOS_DIAGNOSTIC_PROXY = 5,       /* it does not let requests through */
+    PHOS_DIAGNOSTIC_TLS = 6,         /* the handshake fails */
+    PHOS_DIAGNOSTIC_NO_TLS = 7,      /* on that port nobody speaks it */
+    PHOS_DIAGNOSTIC_UNTRUSTED = 8,   /* the certificate: unknown signer */
+    PHOS_DIAGNOSTIC_EXPIRED = 9,     /* it is over, or not valid yet */
+    PHOS_DIAGNOSTIC_OTHER_HOST = 10, /* it belongs to another host */
+    PHOS_DIAGNOSTIC_NOT_SENT = 11,   /* no request leaves, whyever */
+    PHOS_DIAGNOSTIC_BROKEN = 12,     /* connections break before the answer */
+    PHOS_DIAGNOSTIC_NO_ANSWER = 13,  /* none in time */
+    PHOS_DIAGNOSTIC_KEY = 14,        /* 401, 403: the key is refused */
+    PHOS_DIAGNOSTIC_PATH = 15,       /* 404, 405, 410, 501: a wrong address */
+    PHOS_DIAGNOSTIC_REDIRECT = 16,   /* 3xx: never followed */
+    PHOS_DIAGNOSTIC_WEB_PAGE = 17,   /* 2xx, but from something else */
+    PHOS_DIAGNOSTIC_REFUSED = 18,    /* another no to every request */
+    PHOS_DIAGNOSTIC_LIMITED = 19,    /* 429 */
+    PHOS_DIAGNOSTIC_SERVICE = 20,    /* 5xx and the like */
+
+    PHOS_DIAGNOSTIC_DELIVERED = 21,  /* it works again */
+    PHOS_DIAGNOSTIC_LOST = 22,       /* events dropped, refused or rejected */
+    PHOS_DIAGNOSTIC_HIGH_WATER = 23, /* the ring fills */
+    PHOS_DIAGNOSTIC_DISABLED = 24 /* a client was opened that keeps nothing */
+} phos_diagnostic_code;
+
+/**
  * The library's own messages: one line, no newline, never a key or a payload.
- * At most a few per state change.
+ *
+ * While requests are made and nothing is delivered for 5 s there is one that
+ * says why, at once where somebody has to act (a refused key); again when the
+ * reason changes, no sooner than 10 s later, and else once a minute; and one
+ * when it works again. Losses are told when one of their kind happens first,
+ * afterwards at most every 10 s with the totals.
  */
 typedef struct phos_diagnostic {
     size_t struct_size;
     phos_severity severity;
     phos_error error; /* error.text is the line */
+    phos_diagnostic_code code;
 } phos_diagnostic;
 
 /* Threads  loop, or inside the call that opens a client. */

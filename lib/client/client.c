@@ -229,6 +229,9 @@ static phos_status make_pipeline(phos_client *client)
         .on_receipts = options->on_receipts,
         .on_refused = options->on_refused,
         .on_diagnostic = options->on_diagnostic,
+        .on_high_water = options->on_high_water,
+        .high_water_percent = options->high_water_percent,
+        .rejections = &client->rejections,
         .user_data = options->user_data,
     };
 
@@ -309,7 +312,10 @@ static void take_apart(phos_client *client)
 static void tell(const phos_options *options, phos_severity severity,
                  const phos_error *error)
 {
-    phos_diagnostic diagnostic = { sizeof(diagnostic), severity, *error };
+    phos_diagnostic diagnostic = { sizeof(diagnostic), severity, *error,
+                                   severity == PHOS_SEVERITY_INFO
+                                       ? PHOS_DIAGNOSTIC_DISABLED
+                                       : PHOS_DIAGNOSTIC_OPEN };
 
     if (options->on_diagnostic)
         options->on_diagnostic(&diagnostic, options->user_data);

@@ -38,6 +38,7 @@ static const struct number_option numbers[] = {
            PHOS__RING_BYTES_MAX),
     NUMBER(event_bytes_max, "EVENT_BYTES_MAX", 256, PHOS__RING_BYTES_MAX / 16),
     NUMBER(full_wait_ms, "FULL_WAIT_MS", 0, 3600000),
+    NUMBER(high_water_percent, "HIGH_WATER_PERCENT", 0, 95),
     NUMBER(deep_sleep_after_ms, "DEEP_SLEEP_AFTER_MS", 0, PHOS_NEVER_MS),
     NUMBER(retry_base_ms, "RETRY_BASE_MS", 1, 3600000),
     NUMBER(retry_cap_ms, "RETRY_CAP_MS", 1, 3600000),

@@ -77,6 +77,7 @@ static bool take_answers(struct phos__pipeline *pipeline)
     for (; oldest_first; oldest_first = oldest_first->next) {
         oldest_first->is_under_way = false;
         note_answer(pipeline, oldest_first);
+        phos__pipeline_note_answer(pipeline, oldest_first);
         phos__delivery_answer(pipeline->delivery, pipeline->now_ms,
                               random->next(random->self),
                               &oldest_first->answer);
@@ -123,6 +124,7 @@ static void end_close(struct phos__pipeline *pipeline)
                      : PHOS_E_TIMEOUT;
     phos__pipeline_hand_out_receipts(pipeline);
     phos__ring_release(&pipeline->reader);
+    phos__pipeline_watch(pipeline);
     phos__pipeline_tell_closed(pipeline, status);
 }
 
@@ -163,6 +165,29 @@ static uint64_t stalled_nap_ms(const struct phos__pipeline *pipeline)
         NAP_MS_MAX);
 }
 
+/*
+ * Sleeps until `due_ms`, a nap with a timer or until an answer comes; log calls
+ * wake it past `position`, or past the mark up to which nobody need be told how
+ * full the ring is. Returns when the next turn is due: at once if they have
+ * come that far since this one looked.
+ */
+static uint64_t nap(struct phos__pipeline *pipeline, uint64_t position,
+                    uint64_t due_ms)
+{
+    uint64_t mark = phos__watch_mark(&pipeline->watch);
+    uint64_t marked = pipeline->reader.head + mark;
+
+    if (mark == UINT64_MAX) {
+        phos__ring_nap(&pipeline->reader, position);
+        return due_ms;
+    }
+    phos__ring_nap(&pipeline->reader,
+                   (int64_t)(marked - position) < 0 ? marked : position);
+    return (int64_t)(phos__ring_tail(pipeline->ring) - marked) > 0
+               ? pipeline->now_ms
+               : due_ms;
+}
+
 /* Decides how to sleep; returns when the next turn is due at the latest. */
 static uint64_t lie_down(struct phos__pipeline *pipeline)
 {
@@ -177,10 +202,10 @@ static uint64_t lie_down(struct phos__pipeline *pipeline)
     if (pipeline->has_waiting_item)
         return phos__min_u64(due_ms, now_ms + MEMORY_NAP_MS);
     /* While it can take nothing more, an answer or a timer wakes it. */
-    if (is_full && due_ms != UINT64_MAX)
-        return due_ms;
-    if (is_full && phos__delivery_in_flight(pipeline->delivery) > 0)
-        return due_ms;
+    if (is_full && (due_ms != UINT64_MAX ||
+                    phos__delivery_in_flight(pipeline->delivery) > 0))
+        return nap(pipeline, pipeline->reader.head + pipeline->ring->bytes,
+                   due_ms);
     if (deep_ms != PHOS_NEVER_MS &&
         now_ms - pipeline->last_read_ms >= deep_ms) {
         if (phos__ring_sleep(&pipeline->reader))
@@ -205,9 +230,8 @@ static uint64_t lie_down(struct phos__pipeline *pipeline)
         nap_ms = STALLED_NAP_MS;
     else
         nap_ms = phos__min_u64(nap_ms, stalled_nap_ms(pipeline));
-    phos__ring_nap(&pipeline->reader,
-                   pipeline->reader.read + pipeline->ring->bytes / 4);
-    return phos__min_u64(due_ms, now_ms + phos__max_u64(nap_ms, 1));
+    return nap(pipeline, pipeline->reader.read + pipeline->ring->bytes / 4,
+               phos__min_u64(due_ms, now_ms + phos__max_u64(nap_ms, 1)));
 }
 
 /* ---- a turn ---- */
@@ -243,6 +267,8 @@ static void begin_turn(struct phos__pipeline *pipeline)
         phos__max_u64(stats->ring_used_bytes_max,
                       phos__ring_tail(pipeline->ring) - pipeline->reader.head);
     phos__ring_awake(&pipeline->reader);
+    if (!pipeline->is_closed)
+        phos__pipeline_watch_ring(pipeline);
 }
 
 /* Returns whether an answer has come since it was last looked for, in a
@@ -261,7 +287,7 @@ static bool end_turn(struct phos__pipeline *pipeline)
 
 static uint64_t work(struct phos__pipeline *pipeline)
 {
-    uint64_t close_us, due_ms;
+    uint64_t close_us, due_ms, watch_due_ms;
     int batches = 0;
     bool progress, hurry;
 
@@ -287,12 +313,14 @@ static uint64_t work(struct phos__pipeline *pipeline)
     phos__pipeline_hand_out_receipts(pipeline);
     phos__ring_release(&pipeline->reader);
     phos__pipeline_publish(pipeline);
+    watch_due_ms = phos__pipeline_watch(pipeline);
     phos__pipeline_settle(pipeline);
     if (close_us != UINT64_MAX && everything_has_its_verdict(pipeline)) {
         end_close(pipeline);
         return UINT64_MAX;
     }
-    due_ms = progress ? pipeline->now_ms : lie_down(pipeline);
+    due_ms = progress ? pipeline->now_ms
+                      : phos__min_u64(lie_down(pipeline), watch_due_ms);
     return close_us == UINT64_MAX ? due_ms
                                   : phos__min_u64(due_ms, close_us / 1000 + 1);
 }
@@ -411,6 +439,8 @@ phos_status phos__pipeline_create(const struct phos__pipeline_options *options,
     pipeline->now_ms = phos__pipeline_now_us(pipeline) / 1000;
     pipeline->last_read_ms = pipeline->now_ms;
     pipeline->rate_since_ms = pipeline->now_ms;
+    phos__watch_init(&pipeline->watch, pipeline->now_ms, options->ring->bytes,
+                     options->high_water_percent, pipeline->reader.head);
     phos__pipeline_publish(pipeline);
     *ret_pipeline = pipeline;
     return PHOS_OK;

@@ -15,6 +15,7 @@
 
 #include "core/delivery.h"
 #include "core/ports.h"
+#include "queue/rejections.h"
 #include "queue/ring.h"
 
 struct phos__pipeline;
@@ -35,7 +36,13 @@ struct phos__pipeline_options {
     phos_receipts_fn *on_receipts;
     phos_refused_fn *on_refused;
     phos_diagnostic_fn *on_diagnostic;
+    phos_high_water_fn *on_high_water;
     void *user_data;
+    uint32_t high_water_percent;         /* 0: none */
+    struct phos__rejections *rejections; /* outlive the pipeline */
+    /* Hears of each state that delivery enters, before what follows from it;
+     * for who watches the machine. NULL: nobody. */
+    void (*on_state)(phos_state state, void *user_data);
 };
 
 /* Returns PHOS_OK or PHOS_E_NO_MEMORY. */

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/error.h"
 #include "base/histogram.h"
 #include "base/saturate.h"
 #include "client/pipeline_state.h"
@@ -13,16 +12,6 @@
 #include "wire/json.h"
 
 /* ---- what the application hears ---- */
-
-static void tell(struct phos__pipeline *pipeline, phos_severity severity,
-                 const phos_error *error)
-{
-    phos_diagnostic diagnostic = { sizeof(diagnostic), severity, *error };
-
-    if (pipeline->options.on_diagnostic)
-        pipeline->options.on_diagnostic(&diagnostic,
-                                        pipeline->options.user_data);
-}
 
 void phos__pipeline_hand_out_receipts(struct phos__pipeline *pipeline)
 {
@@ -42,38 +31,6 @@ static void keep_receipt(struct phos__pipeline *pipeline,
     pipeline->receipts[pipeline->receipt_count++] = *receipt;
     if (pipeline->receipt_count == PHOS__RECEIPTS_MAX)
         phos__pipeline_hand_out_receipts(pipeline);
-}
-
-static void tell_state(struct phos__pipeline *pipeline,
-                       const struct phos__action *action)
-{
-    const phos_error *cause = &pipeline->published.stats.last_error;
-    phos_error error;
-
-    switch (action->state) {
-    case PHOS_STATE_CONFIG:
-        phos__error_set(&error, PHOS_E_CONFIG, cause->origin, cause->code,
-                        "the service refuses this configuration (%s); events "
-                        "are kept, check the key and the endpoint",
-                        cause->text);
-        tell(pipeline, PHOS_SEVERITY_ERROR, &error);
-        break;
-    case PHOS_STATE_OUTAGE:
-        phos__error_set(&error, PHOS_E_NETWORK, cause->origin, cause->code,
-                        "nothing is delivered at the moment (%s); events are "
-                        "kept and tried again",
-                        cause->text);
-        tell(pipeline, PHOS_SEVERITY_WARNING, &error);
-        break;
-    case PHOS_STATE_RUNNING:
-        phos__error_set(&error, PHOS_OK, PHOS_ORIGIN_PHOS, 0,
-                        "events are delivered again");
-        tell(pipeline, PHOS_SEVERITY_INFO, &error);
-        break;
-    case PHOS_STATE_CLOSING:
-    case PHOS_STATE_CLOSED:
-        break;
-    }
 }
 
 /* ---- records into JSON ---- */
@@ -208,6 +165,7 @@ static void answer_not_sent(struct phos__pipeline *pipeline,
                           pipeline->options.ports.random.next(
                               pipeline->options.ports.random.self),
                           &answer);
+    phos__pipeline_note_unsent(pipeline);
 }
 
 static void send(struct phos__pipeline *pipeline,
@@ -289,6 +247,8 @@ static void conclude(struct phos__pipeline *pipeline,
     struct phos__held_event *event = &pipeline->events[action->event];
 
     unstage(pipeline, action->event);
+    if (action->receipt.outcome == PHOS_OUTCOME_REFUSED)
+        pipeline->refused_status = action->receipt.http_status;
     tell_refused(pipeline, event, &action->receipt);
     keep_receipt(pipeline, &action->receipt);
     if (event->is_parked)
@@ -320,7 +280,9 @@ bool phos__pipeline_act(struct phos__pipeline *pipeline)
             conclude(pipeline, &action);
             break;
         case PHOS__ACTION_STATE:
-            tell_state(pipeline, &action);
+            if (pipeline->options.on_state)
+                pipeline->options.on_state(action.state,
+                                           pipeline->options.user_data);
             break;
         }
     }

@@ -9,6 +9,7 @@
 #include "client/pipeline.h"
 #include "client/stage.h"
 #include "client/timebase.h"
+#include "core/watch.h"
 #include "queue/flag.h"
 #include "queue/snapshot.h"
 #include "wire/record.h"
@@ -70,7 +71,10 @@ struct phos__pipeline {
     phos_receipt receipts[PHOS__RECEIPTS_MAX];
     uint32_t receipt_count;
     struct phos__published published;
-    uint64_t last_read_ms; /* when something was read */
+    struct phos__watch watch;
+    phos_error last_failure; /* since the last success: the watch's reason */
+    int refused_status;      /* HTTP, of the event refused last; 0: none */
+    uint64_t last_read_ms;   /* when something was read */
     uint64_t rate_since_ms;
     uint64_t rate_events;
     double events_per_ms;
@@ -94,6 +98,18 @@ void phos__pipeline_append_view(struct phos__pipeline *pipeline,
                                 const struct phos__held_event *event,
                                 const struct phos__record_view *view,
                                 struct phos__buffer *body);
+
+/* ---- pipeline_watch.c ---- */
+
+/* An answer, before the machine is told. */
+void phos__pipeline_note_answer(struct phos__pipeline *pipeline,
+                                const struct phos__exchange *exchange);
+/* A request that could not even be made. */
+void phos__pipeline_note_unsent(struct phos__pipeline *pipeline);
+/* Tells when the ring has filled past the mark. */
+void phos__pipeline_watch_ring(struct phos__pipeline *pipeline);
+/* Tells what there is to tell. Returns when to look again at the latest. */
+uint64_t phos__pipeline_watch(struct phos__pipeline *pipeline);
 
 /* ---- pipeline_read.c ---- */
 

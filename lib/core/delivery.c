@@ -586,3 +586,11 @@ void phos__delivery_batches(const struct phos__delivery *delivery,
     *ret_batches = delivery->batch_count;
     *ret_events = delivery->batch_events;
 }
+
+void phos__delivery_limits(const struct phos__delivery *delivery,
+                           uint64_t now_ms, uint64_t *ret_per_minute,
+                           uint64_t *ret_hold_ms)
+{
+    *ret_per_minute = delivery->pace.learned;
+    *ret_hold_ms = phos__sub_sat_u64(delivery->hold_until_ms, now_ms);
+}

@@ -149,6 +149,11 @@ uint64_t phos__delivery_parked_bytes(const struct phos__delivery *delivery);
 uint32_t phos__delivery_in_flight(const struct phos__delivery *delivery);
 /* The least position among events without a verdict; UINT64_MAX: none. */
 uint64_t phos__delivery_oldest(const struct phos__delivery *delivery);
+/* What the service lets through now: events a minute as learned from 429 (0:
+ * nothing learned), and how long it wants no request (0: none is held). */
+void phos__delivery_limits(const struct phos__delivery *delivery,
+                           uint64_t now_ms, uint64_t *ret_per_minute,
+                           uint64_t *ret_hold_ms);
 /* Batches of which every event has its verdict, and their events. */
 void phos__delivery_batches(const struct phos__delivery *delivery,
                             uint64_t *ret_batches, uint64_t *ret_events);

@@ -118,6 +118,40 @@ def check_links(checks, root):
                   " somewhere", *broken)
 
 
+# ---- diagnostics ----
+
+def literals(text):
+    return "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', text))
+
+
+def check_diagnostics(checks, root):
+    """docs/troubleshooting.md explains every line, with the library's words."""
+    codes = re.findall(r"PHOS_DIAGNOSTIC_(\w+) = \d+",
+                       read(root, "include", "phos", "worker.h"))
+    text = read(root, "docs", "troubleshooting.md")
+    sections = dict(re.findall(r"^### (\w+)\n(.*?)(?=^##|\Z)", text,
+                               flags=re.S | re.M))
+    checks.equal(sorted(sections), sorted(codes),
+                 "docs/troubleshooting.md has a section for each diagnostic")
+    words = read(root, "lib", "client", "words.c")
+    reasons = re.findall(r"{ PHOS_DIAGNOSTIC_(\w+), PHOS_SEVERITY_\w+,"
+                         r"\s*(.*?) },?\n", words, flags=re.S)
+    checks.check(len(reasons) > 10, "lib/client/words.c has its reasons")
+    for code, parts in reasons:
+        section = re.sub(r"\s+", " ", sections.get(code, ""))
+        texts = re.findall(r'"(?:[^"\\]|\\.)*"(?:\s+"(?:[^"\\]|\\.)*")*', parts)
+        missing = [literals(one) for one in texts
+                   if literals(one) not in section]
+        checks.check(not missing, f"docs/troubleshooting.md says of {code} "
+                     "what the line says", *missing)
+    losses = re.findall(r"\[PHOS__LOSS_\w+\] = {\s*(\".*?\"),", words,
+                        flags=re.S)
+    checks.equal(re.findall(r"^\| ([^|]+?) \|", sections.get("LOST", ""),
+                            flags=re.M)[1:],
+                 [literals(loss) for loss in losses],
+                 "docs/troubleshooting.md has a row for each loss")
+
+
 # ---- the code map ----
 
 def check_map(checks, root):
@@ -141,6 +175,7 @@ def main(root):
     check_scripts(checks, root)
     check_links(checks, root)
     check_map(checks, root)
+    check_diagnostics(checks, root)
     return checks.end()
 
 

@@ -25,6 +25,7 @@ static void answer(struct memory_transport *service, int status,
 
     if (status < 0) {
         reply.exchange = (phos_exchange)-status;
+        reply.obstacle = service->obstacle;
         reply.error.status = PHOS_E_NETWORK;
         strcpy(reply.error.text, "scripted failure");
     } else {

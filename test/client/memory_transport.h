@@ -22,6 +22,7 @@ struct memory_transport {
     int (*script)(struct memory_transport *service, unsigned number,
                   const phos_request *request);
     const char *content_type, *reply_body;
+    phos_obstacle obstacle;  /* told with a negative answer */
     const char *retry_after; /* sent with every answer that is not 2xx */
     bool holds;              /* answers wait for memory_transport_let_go() */
 

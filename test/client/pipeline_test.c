@@ -13,6 +13,8 @@
 #include "client/pipeline.h"
 #include "wire/record.h"
 
+enum { DIAGNOSTIC_CODES = PHOS_DIAGNOSTIC_DISABLED + 1 };
+
 /* A log call that can be stopped before its end. */
 struct call {
     struct phos__record_plan plan;
@@ -24,6 +26,7 @@ struct call {
 struct world {
     struct memory_transport service;
     struct phos__ring ring;
+    struct phos__rejections rejections;
     struct phos__pipeline *pipeline;
     uint64_t now_us;
     uint32_t receipt_count;
@@ -31,6 +34,10 @@ struct world {
     phos_event event;
     struct call stopped;
     struct phos__ticket ticket;
+    unsigned told[DIAGNOSTIC_CODES];
+    phos_error last_line;
+    unsigned high_water_count;
+    uint64_t high_water_bytes;
 };
 
 static uint64_t read_us(void *self)
@@ -61,6 +68,24 @@ static void on_receipts(const phos_receipt *receipts, size_t count,
     world->on_receipt = NULL;
 }
 
+static void on_diagnostic(const phos_diagnostic *diagnostic, void *user_data)
+{
+    struct world *world = user_data;
+
+    world->told[diagnostic->code]++;
+    world->last_line = diagnostic->error;
+}
+
+static void on_high_water(uint64_t used_bytes, uint64_t ring_bytes,
+                          void *user_data)
+{
+    struct world *world = user_data;
+
+    assert_int_equal(ring_bytes, PHOS__RING_BYTES_MIN);
+    world->high_water_count++;
+    world->high_water_bytes = used_bytes;
+}
+
 static struct phos__pipeline_options world_options(struct world *world)
 {
     return (struct phos__pipeline_options){
@@ -78,7 +103,11 @@ static struct phos__pipeline_options world_options(struct world *world)
         .url = PHOS_STR("http://127.0.0.1:1/api/ingest/batch"),
         .api_key = PHOS_STR("key"),
         .user_agent = PHOS_STR("test"),
+        .rejections = &world->rejections,
+        .high_water_percent = 75,
         .on_receipts = on_receipts,
+        .on_diagnostic = on_diagnostic,
+        .on_high_water = on_high_water,
         .user_data = world,
     };
 }
@@ -114,6 +143,7 @@ static void close_world(struct world *world)
 {
     phos__pipeline_close(world->pipeline, 0);
     turn(world);
+    turn(world); /* what was cancelled is answered */
     assert_false(phos__pipeline_is_busy(world->pipeline));
     phos__pipeline_destroy(world->pipeline);
     close(world->ring.wake_fd);
@@ -263,6 +293,280 @@ static void an_idle_pipeline_asks_for_no_turn(void **state)
     close_world(&world);
 }
 
+/* ---- what is told ---- */
+
+/* Has the turns that the pipeline asks for, up to that many milliseconds. */
+static void live(struct world *world, uint64_t ms)
+{
+    uint64_t end_us = world->now_us + ms * 1000;
+
+    for (;;) {
+        uint64_t due_ms = turn(world);
+
+        if (due_ms >= end_us / 1000)
+            break;
+        if (due_ms * 1000 > world->now_us)
+            world->now_us = due_ms * 1000;
+    }
+    world->now_us = end_us;
+    turn(world);
+}
+
+static unsigned lines_told(const struct world *world)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < DIAGNOSTIC_CODES; i++)
+        count += world->told[i];
+    return count;
+}
+
+/* What the service does, until it is well again. */
+static int ill_answer;
+
+static int be_ill(struct memory_transport *service, unsigned number,
+                  const phos_request *request)
+{
+    (void)service;
+    (void)number;
+    (void)request;
+    return ill_answer;
+}
+
+static void each_cause_is_told_once_and_that_it_is_over(void **state)
+{
+    static const struct {
+        int answer; /* a status, or a negative phos_exchange */
+        phos_obstacle obstacle;
+        const char *content_type;
+        phos_diagnostic_code code;
+        bool is_at_once;
+    } rows[] = {
+        { -PHOS_EXCHANGE_NOT_SENT, PHOS_OBSTACLE_NAME, NULL,
+          PHOS_DIAGNOSTIC_NAME, false },
+        { -PHOS_EXCHANGE_NOT_SENT, PHOS_OBSTACLE_CONNECT, NULL,
+          PHOS_DIAGNOSTIC_CONNECT, false },
+        { -PHOS_EXCHANGE_REFUSED, PHOS_OBSTACLE_PROXY, NULL,
+          PHOS_DIAGNOSTIC_PROXY, true },
+        { -PHOS_EXCHANGE_NOT_SENT, PHOS_OBSTACLE_TLS, NULL, PHOS_DIAGNOSTIC_TLS,
+          false },
+        { -PHOS_EXCHANGE_NOT_SENT, PHOS_OBSTACLE_NO_TLS, NULL,
+          PHOS_DIAGNOSTIC_NO_TLS, false },
+        { -PHOS_EXCHANGE_REFUSED, PHOS_OBSTACLE_UNTRUSTED, NULL,
+          PHOS_DIAGNOSTIC_UNTRUSTED, true },
+        { -PHOS_EXCHANGE_REFUSED, PHOS_OBSTACLE_EXPIRED, NULL,
+          PHOS_DIAGNOSTIC_EXPIRED, true },
+        { -PHOS_EXCHANGE_REFUSED, PHOS_OBSTACLE_OTHER_HOST, NULL,
+          PHOS_DIAGNOSTIC_OTHER_HOST, true },
+        { -PHOS_EXCHANGE_NOT_SENT, PHOS_OBSTACLE_UNKNOWN, NULL,
+          PHOS_DIAGNOSTIC_NOT_SENT, false },
+        { -PHOS_EXCHANGE_BROKEN, PHOS_OBSTACLE_UNKNOWN, NULL,
+          PHOS_DIAGNOSTIC_BROKEN, false },
+        { 401, PHOS_OBSTACLE_UNKNOWN, NULL, PHOS_DIAGNOSTIC_KEY, true },
+        { 404, PHOS_OBSTACLE_UNKNOWN, NULL, PHOS_DIAGNOSTIC_PATH, true },
+        { 302, PHOS_OBSTACLE_UNKNOWN, NULL, PHOS_DIAGNOSTIC_REDIRECT, true },
+        { 200, PHOS_OBSTACLE_UNKNOWN, "text/html", PHOS_DIAGNOSTIC_WEB_PAGE,
+          true },
+        { 415, PHOS_OBSTACLE_UNKNOWN, NULL, PHOS_DIAGNOSTIC_REFUSED, true },
+        { 429, PHOS_OBSTACLE_UNKNOWN, NULL, PHOS_DIAGNOSTIC_LIMITED, false },
+        { 503, PHOS_OBSTACLE_UNKNOWN, NULL, PHOS_DIAGNOSTIC_SERVICE, false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        uint64_t sooner_ms = rows[i].is_at_once ? 0 : 4999;
+        struct world world;
+
+        open_world(&world);
+        world.service.keeps_events = false;
+        world.service.script = be_ill;
+        world.service.obstacle = rows[i].obstacle;
+        if (rows[i].content_type)
+            world.service.content_type = rows[i].content_type;
+        ill_answer = rows[i].answer;
+        log_one(&world);
+        live(&world, sooner_ms);
+        assert_int_equal(lines_told(&world), rows[i].is_at_once);
+        live(&world, 54000);
+        assert_int_equal(lines_told(&world), 1);
+        if (world.told[rows[i].code] != 1)
+            fail_msg("row %zu: %s", i, world.last_line.text);
+        live(&world, 61000);
+        assert_int_equal(world.told[rows[i].code], 2);
+
+        world.service.script = NULL;
+        world.service.content_type = "application/json";
+        live(&world, 61000);
+        assert_int_equal(world.told[PHOS_DIAGNOSTIC_DELIVERED], 1);
+        assert_non_null(strstr(world.last_line.text, "delivered again"));
+        assert_true(lines_told(&world) <= 4);
+        close_world(&world);
+    }
+}
+
+static void a_request_that_is_never_answered_is_told(void **state)
+{
+    struct world world;
+
+    (void)state;
+    open_world(&world);
+    world.service.holds = true;
+    log_one(&world);
+    live(&world, 4999);
+    assert_int_equal(lines_told(&world), 0);
+    live(&world, 10);
+    assert_int_equal(world.told[PHOS_DIAGNOSTIC_WAITING], 1);
+    let_go(&world);
+    turn(&world);
+    assert_int_equal(world.told[PHOS_DIAGNOSTIC_DELIVERED], 1);
+    assert_non_null(strstr(world.last_line.text, "1 had to wait"));
+    close_world(&world);
+}
+
+static void a_client_that_is_well_is_told_nothing(void **state)
+{
+    struct world world;
+
+    (void)state;
+    open_world(&world);
+    world.service.keeps_events = false;
+    for (unsigned i = 0; i < 120; i++) {
+        log_one(&world);
+        live(&world, 1000);
+    }
+    assert_int_equal(lines_told(&world), 0);
+    close_world(&world);
+}
+
+static void rejected_calls_are_told_with_their_sum(void **state)
+{
+    struct world world;
+
+    (void)state;
+    open_world(&world);
+    phos__rejections_add(&world.rejections, PHOS_E_INVALID);
+    turn(&world);
+    assert_int_equal(world.told[PHOS_DIAGNOSTIC_LOST], 1);
+    assert_string_equal(world.last_line.text,
+                        "events lost: 1 rejected: invalid");
+    for (unsigned i = 0; i < 50; i++)
+        phos__rejections_add(&world.rejections, PHOS_E_INVALID);
+    live(&world, 9999);
+    assert_int_equal(world.told[PHOS_DIAGNOSTIC_LOST], 1);
+    live(&world, 10);
+    assert_int_equal(world.told[PHOS_DIAGNOSTIC_LOST], 2);
+    assert_string_equal(world.last_line.text,
+                        "events lost in 10 s: 50 rejected: invalid");
+    close_world(&world);
+}
+
+static void what_close_gives_up_is_told(void **state)
+{
+    struct world world;
+
+    (void)state;
+    open_world(&world);
+    world.service.holds = true;
+    log_one(&world);
+    turn(&world);
+    phos__pipeline_close(world.pipeline, 0);
+    turn(&world);
+    assert_string_equal(world.last_line.text, "events lost: 1 at close");
+    close_world(&world);
+}
+
+/* ---- the ring fills ---- */
+
+static bool is_woken(const struct world *world)
+{
+    struct pollfd wake = { .fd = world->ring.wake_fd, .events = POLLIN };
+
+    return poll(&wake, 1, 0) == 1;
+}
+
+static uint64_t ring_used(const struct world *world)
+{
+    return phos__ring_tail(&world->ring) - phos__ring_head(&world->ring);
+}
+
+/* Logs up to where the next event would end above so many bytes in use. */
+static void fill_to(struct world *world, uint64_t bytes)
+{
+    uint64_t before = ring_used(world), each;
+
+    log_one(world);
+    each = ring_used(world) - before;
+    while (ring_used(world) + each <= bytes)
+        log_one(world);
+}
+
+/* Nothing is answered, the machine holds as much as it can, and no timer is
+ * near: only producers can wake the worker. */
+static void the_worker_is_woken_at_the_mark_and_no_sooner(void **state)
+{
+    const uint64_t mark = PHOS__RING_BYTES_MIN / 100 * 75;
+    struct world world;
+
+    (void)state;
+    open_world(&world);
+    world.service.holds = true;
+    fill_to(&world, 8192);
+    assert_true(turn(&world) > world.now_us / 1000 + 4000);
+    fill_to(&world, mark);
+    assert_false(is_woken(&world));
+    assert_int_equal(world.high_water_count, 0);
+
+    log_one(&world); /* and 24 % of the ring are left */
+    assert_true(is_woken(&world));
+    turn(&world);
+    assert_int_equal(world.high_water_count, 1);
+    assert_true(world.high_water_bytes > mark);
+    assert_true(world.high_water_bytes < mark + 1024);
+    assert_int_equal(world.told[PHOS_DIAGNOSTIC_HIGH_WATER], 1);
+
+    fill_to(&world, PHOS__RING_BYTES_MIN);
+    turn(&world);
+    assert_int_equal(world.high_water_count, 1);
+    let_go(&world);
+    world.service.keeps_events = false;
+    live(&world, 10000);
+    /* But for the four that were held it counts what it took. */
+    assert_int_equal(world.service.event_count, world.receipt_count - 4);
+    /* Empty by now: the next time counts again. */
+    world.service.holds = true;
+    fill_to(&world, mark + 1024);
+    turn(&world);
+    assert_int_equal(world.high_water_count, 2);
+    close_world(&world);
+}
+
+/* The same while it naps between two batches. */
+static void a_nap_ends_at_the_mark_too(void **state)
+{
+    const uint64_t mark = PHOS__RING_BYTES_MIN / 100 * 75;
+    struct world world;
+    unsigned turns = 0;
+
+    (void)state;
+    open_world(&world);
+    world.service.holds = true;
+    log_one(&world);
+    turn(&world);
+    while (ring_used(&world) <= mark) {
+        log_one(&world);
+        if (is_woken(&world)) {
+            uint64_t count;
+
+            assert_true(read(world.ring.wake_fd, &count, sizeof(count)) > 0);
+            turn(&world);
+            turns++;
+        }
+    }
+    assert_int_equal(world.high_water_count, 1);
+    assert_true(turns <= 6); /* woken now and then, not by each event */
+    close_world(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -271,6 +575,13 @@ int main(void)
         cmocka_unit_test(an_answer_given_between_two_turns_wakes_the_worker),
         cmocka_unit_test(a_log_call_that_stays_away_is_looked_at_more_seldom),
         cmocka_unit_test(an_idle_pipeline_asks_for_no_turn),
+        cmocka_unit_test(each_cause_is_told_once_and_that_it_is_over),
+        cmocka_unit_test(a_request_that_is_never_answered_is_told),
+        cmocka_unit_test(a_client_that_is_well_is_told_nothing),
+        cmocka_unit_test(rejected_calls_are_told_with_their_sum),
+        cmocka_unit_test(what_close_gives_up_is_told),
+        cmocka_unit_test(the_worker_is_woken_at_the_mark_and_no_sooner),
+        cmocka_unit_test(a_nap_ends_at_the_mark_too),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -25,6 +25,7 @@ void checks_begin(struct checks *checks, struct world *world,
     checks->plan = plan;
     checks->ring = ring;
     checks->pace_at_us = world->now_us;
+    lines_begin(&checks->lines, world, plan);
     if (rate < plan->delivery.batch_events_max)
         rate = plan->delivery.batch_events_max;
     checks->pace_tokens = (int64_t)rate * 60000000;
@@ -390,6 +391,8 @@ void checks_turn(struct checks *checks)
                    (unsigned long long)stats.parked_bytes);
     if (stats.in_flight > checks->plan->delivery.in_flight_max)
         world_fail(checks->world, "%u in flight", stats.in_flight);
+    lines_turn(&checks->lines, stats.ledger.pending, stats.in_flight,
+               stats.ring_used_bytes, checks->is_closing);
     if (stats.requests != checks->requests)
         world_fail(checks->world, "%llu requests are told, %llu were made",
                    (unsigned long long)stats.requests,

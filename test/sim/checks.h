@@ -7,6 +7,7 @@
 #define TEST_SIM_CHECKS_H
 
 #include "client/pipeline.h"
+#include "sim/lines.h"
 #include "sim/plan.h"
 #include "sim/world.h"
 
@@ -121,6 +122,7 @@ struct checks {
     /* Without memory a record may be read twice, its time by then already
      * Unix time, and so told wrong by as much as the wall clock jumped. */
     bool tells_wrong_ages;
+    struct lines lines;  /* what the application is told of it all */
     bool may_forget_ids; /* without memory the window cannot grow */
 };
 

@@ -414,6 +414,8 @@ void checks_answer(struct checks *checks, const struct sent *sent,
         world_fail(checks->world, "a body that changes while it is sent");
     land(checks, sent);
     checks->deliveries += last == ANSWER_DELIVERED;
+    lines_answered(&checks->lines, last == ANSWER_DELIVERED,
+                   answer->exchange == PHOS_EXCHANGE_CANCELLED);
     if (!holds_poison(checks, sent))
         checks->recent = checks->recent << 1 | (last == ANSWER_AGAIN);
     if (last != ANSWER_DELIVERED && answer->has_retry_after &&

@@ -134,20 +134,23 @@ static void on_diagnostic(const phos_diagnostic *diagnostic, void *user_data)
 
     if (strstr(diagnostic->error.text, "secret"))
         world_fail(rig->world, "a key is told");
-    switch (diagnostic->error.status) {
-    case PHOS_OK:
-        checks_state(&rig->checks, PHOS_STATE_RUNNING);
-        break;
-    case PHOS_E_CONFIG:
-        checks_state(&rig->checks, PHOS_STATE_CONFIG);
-        break;
-    case PHOS_E_NETWORK:
-        checks_state(&rig->checks, PHOS_STATE_OUTAGE);
-        break;
-    default:
-        world_fail(rig->world, "a strange diagnostic: %s",
-                   diagnostic->error.text);
-    }
+    lines_told(&rig->checks.lines, diagnostic->code,
+               rig->checks.state == PHOS_STATE_CONFIG);
+}
+
+static void on_high_water(uint64_t used_bytes, uint64_t ring_bytes,
+                          void *user_data)
+{
+    struct rig *rig = user_data;
+
+    lines_high_water(&rig->checks.lines, used_bytes, ring_bytes);
+}
+
+static void on_state(phos_state state, void *user_data)
+{
+    struct rig *rig = user_data;
+
+    checks_state(&rig->checks, state);
 }
 
 /* ---- the worker ---- */
@@ -415,6 +418,10 @@ static void fill_options(struct rig *rig,
     options->on_receipts = on_receipts;
     options->on_refused = on_refused;
     options->on_diagnostic = on_diagnostic;
+    options->on_high_water = on_high_water;
+    options->on_state = on_state;
+    options->high_water_percent = LINES_HIGH_WATER_PERCENT;
+    options->rejections = &rig->rejections;
     options->user_data = rig;
 }
 

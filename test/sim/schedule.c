@@ -7,6 +7,7 @@
 enum {
     HERD_PER_MILLE = 10,
     TRICKLE_US = 300000, /* of good events beside the last bad ones */
+    LOSSES_US = 10000000,
     IDLE_US = 100000000
 };
 
@@ -127,7 +128,9 @@ static void rest(struct rig *rig)
 
     if (has_dead_threads(rig) || sleep_ms == PHOS_NEVER_MS)
         return;
-    world_run_until(world, world->now_us + (sleep_ms + 2500) * 1000);
+    /* By then what was lost has been told, too. */
+    world_run_until(world,
+                    world->now_us + (sleep_ms + 2500) * 1000 + LOSSES_US);
     turns = rig->turns;
     world_run_until(world, world->now_us + IDLE_US);
     if (rig->turns != turns)
