@@ -66,6 +66,8 @@ missing_packages() {
         has_library libpsl || say libpsl-dev
         has_library krb5-gssapi || say libkrb5-dev
         has_library ldap || say libldap-dev
+        has_command nginx || [ -x /usr/sbin/nginx ] || say nginx
+        [ -x /usr/share/nginx/src/configure ] || say nginx-dev
         has_command jq || say jq
         has_command sqlite3 || say sqlite3
     fi
@@ -94,6 +96,10 @@ install_missing() {
     # shellcheck disable=SC2086
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y \
         --no-install-recommends $missing >/dev/null
+    # Debian starts the servers that it installs; the tests start their own.
+    case " $missing" in
+    *" nginx "*) as_root systemctl disable --now nginx >/dev/null 2>&1 || : ;;
+    esac
     left=$(missing_packages "$1" | tr '\n' ' ')
     [ -z "$left" ] || die "still missing after installing: $left"
 }
