@@ -70,8 +70,9 @@ class Settings:
             os.symlink(os.path.realpath(path),
                        os.path.join(folder, "bin", name))
         os.symlink(self.build, os.path.join(folder, "build"))
-        os.symlink(os.path.join(self.root, "examples"),
-                   os.path.join(folder, "examples"))
+        for name in ("examples", "include"):
+            os.symlink(os.path.join(self.root, name),
+                       os.path.join(folder, name))
         with open(os.path.join(folder, "bin", "phos.pc"), "w",
                   encoding="utf-8") as file:
             file.write("Name: phos\nDescription: of this build\nVersion: 0\n"
