@@ -68,6 +68,10 @@ missing_packages() {
         has_library ldap || say libldap-dev
         has_command nginx || [ -x /usr/sbin/nginx ] || say nginx
         [ -x /usr/share/nginx/src/configure ] || say nginx-dev
+        # With Debian's own Python, which is the one that its packages are for.
+        /usr/bin/python3 -c 'import jsonschema' 2>/dev/null ||
+            say python3-jsonschema
+        /usr/bin/python3 -c 'import yaml' 2>/dev/null || say python3-yaml
         has_command jq || say jq
         has_command sqlite3 || say sqlite3
     fi

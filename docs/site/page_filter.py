@@ -39,7 +39,7 @@ def link(text, target, path):
     file, _, heading = target.partition("#")
     file = os.path.normpath(os.path.join(os.path.dirname(path), file)) \
         if file else path
-    if file.endswith((".png", ".svg")):
+    if file.endswith((".png", ".svg", "-openapi.yaml")):
         return f"[{text}]({os.path.basename(file)})"
     if file.endswith(".md"):
         name = page_name(file)
