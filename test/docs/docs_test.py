@@ -254,7 +254,8 @@ class Reader:
 def documents(root):
     paths = [os.path.join(root, name) for name in ["README.md",
                                                    "CONTRIBUTING.md"]]
-    for pattern in ["docs/*.md", "docs/man/*.[1-8]", "lib/README.md"]:
+    for pattern in ["docs/*.md", "docs/man/*.[1-8]", "*/README.md",
+                    "examples/*/README.md"]:
         paths += sorted(glob.glob(os.path.join(root, pattern)))
     return [os.path.relpath(path, root) for path in paths]
 

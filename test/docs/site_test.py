@@ -79,7 +79,8 @@ def check_documents(checks, pages, root):
         listed = re.findall(r'url="@ref ([\w-]+)"', file.read())
     there = [os.path.basename(path)[:-3].lower() for path in
              glob.glob(os.path.join(root, "docs", "*.md"))]
-    there += ["contributing", "security", "changelog", "lib-readme"]
+    there += ["contributing", "security", "changelog", "lib-readme",
+              "examples-nginx-readme"]
     checks.equal(sorted(listed), sorted(there),
                  "docs/site/layout.xml lists each document")
     missing = [name for name in there if name + ".html" not in pages]
