@@ -56,11 +56,13 @@ struct functions {
     std::function<void(const receipts &)> on_receipts;
     std::function<void(const phos_receipt &, text)> on_refused;
     std::function<void(const phos_diagnostic &)> on_diagnostic;
+    std::function<void(std::uint64_t, std::uint64_t)> on_high_water;
     std::function<void(void *)> on_easy;
 
     bool any() const noexcept
     {
-        return on_receipts || on_refused || on_diagnostic || on_easy;
+        return on_receipts || on_refused || on_diagnostic || on_high_water ||
+               on_easy;
     }
 };
 
@@ -162,6 +164,7 @@ inline void report(listener &who, const char *name, const char *what) noexcept
         std::memcpy(diagnostic.error.text, line.c_str(), line.size() + 1);
         diagnostic.struct_size = sizeof(diagnostic);
         diagnostic.severity = PHOS_SEVERITY_ERROR;
+        diagnostic.code = PHOS_DIAGNOSTIC_CALLBACK;
         diagnostic.error.status = PHOS_E_INVALID;
         who.call.on_diagnostic(diagnostic);
     } catch (...) {
@@ -210,6 +213,14 @@ inline void on_diagnostic(const phos_diagnostic *diagnostic, void *number)
 {
     guarded(number, "on_diagnostic",
             [=](const functions &to) { to.on_diagnostic(*diagnostic); });
+}
+
+inline void on_high_water(std::uint64_t used_bytes, std::uint64_t ring_bytes,
+                          void *number)
+{
+    guarded(number, "on_high_water", [=](const functions &to) {
+        to.on_high_water(used_bytes, ring_bytes);
+    });
 }
 
 inline void on_easy(void *curl_easy, void *number)

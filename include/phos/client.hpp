@@ -85,6 +85,13 @@ class options
         functions_.on_diagnostic = std::move(function);
         return *this;
     }
+    /** The bytes of the ring in use, and all of them. */
+    options &
+    on_high_water(std::function<void(std::uint64_t, std::uint64_t)> function)
+    {
+        functions_.on_high_water = std::move(function);
+        return *this;
+    }
     /** Takes the CURL * of each request. */
     options &on_easy(std::function<void(void *)> function)
     {
@@ -120,7 +127,8 @@ class options
     bool has_c_callbacks() const noexcept
     {
         return options_.on_receipts || options_.on_refused ||
-               options_.on_diagnostic || options_.on_easy || options_.user_data;
+               options_.on_diagnostic || options_.on_high_water ||
+               options_.on_easy || options_.user_data;
     }
 
     /* The C struct, with what is kept here; borrowed from this object. */
@@ -147,6 +155,8 @@ class options
         all.on_refused = functions_.on_refused ? detail::on_refused : nullptr;
         all.on_diagnostic =
             functions_.on_diagnostic ? detail::on_diagnostic : nullptr;
+        all.on_high_water =
+            functions_.on_high_water ? detail::on_high_water : nullptr;
         all.on_easy = functions_.on_easy ? detail::on_easy : nullptr;
         return all;
     }

@@ -51,7 +51,8 @@ typedef enum phos_diagnostic_code {
     PHOS_DIAGNOSTIC_DELIVERED = 21,  /* it works again */
     PHOS_DIAGNOSTIC_LOST = 22,       /* events dropped, refused or rejected */
     PHOS_DIAGNOSTIC_HIGH_WATER = 23, /* the ring fills */
-    PHOS_DIAGNOSTIC_DISABLED = 24 /* a client was opened that keeps nothing */
+    PHOS_DIAGNOSTIC_DISABLED = 24, /* a client was opened that keeps nothing */
+    PHOS_DIAGNOSTIC_CALLBACK = 25  /* phos.hpp: a callback has thrown */
 } phos_diagnostic_code;
 
 /**

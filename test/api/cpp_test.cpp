@@ -354,6 +354,28 @@ void functions_hear_receipts_and_refusals(void **)
     assert_int_equal(refused.compare(0, 3, "42{"), 0);
 }
 
+void a_function_hears_that_the_ring_fills(void **)
+{
+    service there(503);
+    phos::options options = there.options();
+    const std::string output(1000, 'x');
+    std::uint64_t used = 0, all = 0;
+    signal_flag heard;
+
+    options.on_high_water([&](std::uint64_t now, std::uint64_t of) {
+        used = now;
+        all = of;
+        heard.set();
+    });
+    phos::client client(options);
+    while (client.log(phos::event("a", output)) == PHOS_OK)
+        ;
+    assert_true(heard.wait());
+    assert_int_equal(client.close(seconds(0)), PHOS_E_TIMEOUT);
+    assert_true(used > all / 100 * 75);
+    assert_int_equal(all, 65536);
+}
+
 void an_exception_of_a_callback_is_told_and_goes_no_further(void **)
 {
     service there;
@@ -486,6 +508,7 @@ int main()
         cmocka_unit_test(statistics_and_report_add_up),
         cmocka_unit_test(times_are_kept_within_what_c_can_say),
         cmocka_unit_test(functions_hear_receipts_and_refusals),
+        cmocka_unit_test(a_function_hears_that_the_ring_fills),
         cmocka_unit_test(
             an_exception_of_a_callback_is_told_and_goes_no_further),
         cmocka_unit_test(an_exception_with_nobody_to_tell_is_counted),

@@ -13,7 +13,7 @@
 #include "client/pipeline.h"
 #include "wire/record.h"
 
-enum { DIAGNOSTIC_CODES = PHOS_DIAGNOSTIC_DISABLED + 1 };
+enum { DIAGNOSTIC_CODES = PHOS_DIAGNOSTIC_CALLBACK + 1 };
 
 /* A log call that can be stopped before its end. */
 struct call {

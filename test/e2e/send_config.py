@@ -7,7 +7,7 @@ from e2e import (KEY, FaultServer, Service, event, phos, run, same, true,
                  write_events)
 
 
-def assert_stopped(result, server, advice):
+def assert_stopped(result, server, why, advice):
     counts, _ = server.report()
     same(result.code, 3, str(result))
     summary = result.summary()
@@ -15,6 +15,10 @@ def assert_stopped(result, server, advice):
     same(summary["stopped_by"], "configuration", "stopped_by")
     same(counts["events"], 0, "events stored")
     true(advice in result.err, result.err)
+    # Why is told once, by the library.
+    lines = [line for line in result.err.splitlines()
+             if "nothing is delivered: " + why in line]
+    same(len(lines), 1, result.err)
     return summary
 
 
@@ -26,6 +30,7 @@ def send(folder, server, count=500, *options):
 def a_refused_key_ends_it_with_advice(folder):
     with FaultServer(folder, "--key", "ph_another") as server:
         summary = assert_stopped(send(folder, server), server,
+                                 "the key is refused (HTTP 401",
                                  "Check --api-key-file")
     same(summary["last_http_status"], 401, "status")
 
@@ -35,7 +40,8 @@ def one_event_is_enough_to_see_it(folder):
         result = send(folder, server, 1)
         true(f"{folder}/events.ndjson:1: not delivered" in result.err,
              result.err)
-        assert_stopped(result, server, "Check --api-key-file")
+        assert_stopped(result, server, "the key is refused (HTTP 401",
+                       "Check --api-key-file")
 
 
 def a_redirect_is_not_followed(folder):
@@ -43,19 +49,23 @@ def a_redirect_is_not_followed(folder):
         with FaultServer(folder, "--redirect",
                          elsewhere.url + "/api/ingest/batch") as server:
             assert_stopped(send(folder, server), server,
+                           "the service redirects elsewhere (HTTP 3",
                            "Give the final address with --endpoint")
         same(elsewhere.requests, [], "requests elsewhere")
 
 
 def a_web_page_is_no_success(folder):
     with FaultServer(folder, "--page") as server:
-        assert_stopped(send(folder, server), server, "a web page answers")
+        assert_stopped(send(folder, server), server,
+                       "something else than the service answers (HTTP 200",
+                       "Check --endpoint")
 
 
 def a_wrong_path_is_told(folder):
     with FaultServer(folder, "--status", "404") as server:
         assert_stopped(send(folder, server), server,
-                       "no ingestion API at this address")
+                       "there is no ingestion API at this address (HTTP 404",
+                       "Check --endpoint")
 
 
 def with_wait_it_goes_on_until_the_key_is_good(folder):

@@ -64,6 +64,7 @@ void lines_told(struct lines *lines, phos_diagnostic_code code, bool is_config)
     switch (code) {
     case PHOS_DIAGNOSTIC_OPEN:
     case PHOS_DIAGNOSTIC_DISABLED:
+    case PHOS_DIAGNOSTIC_CALLBACK:
         world_fail(world, "a strange diagnostic: %d", (int)code);
         break;
     case PHOS_DIAGNOSTIC_DELIVERED:

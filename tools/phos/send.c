@@ -180,6 +180,9 @@ static void on_diagnostic(const phos_diagnostic *diagnostic, void *user_data)
 {
     const struct callbacks *callbacks = user_data;
 
+    /* Lines that are lost are told one by one, with their numbers. */
+    if (diagnostic->code == PHOS_DIAGNOSTIC_LOST)
+        return;
     if (!callbacks->is_quiet || diagnostic->severity == PHOS_SEVERITY_ERROR)
         console_say("%s", diagnostic->error.text);
 }
@@ -206,6 +209,8 @@ static phos_options options_of(const struct send_settings *settings,
     options.events_per_minute = (uint32_t)settings->rate;
     /* Short enough that a signal is seen in time; see sender.c. */
     options.full_wait_ms = 100;
+    options.high_water_percent =
+        0; /* files are read as fast as there is room */
     options.user_agent = PHOS_STR("phos/" PHOS_VERSION_TEXT);
     options.on_receipts = on_receipts;
     options.on_refused = on_refused;
@@ -230,39 +235,25 @@ static struct send_settings default_settings(void)
 
 /* ---- the words at the end ---- */
 
-static const char *advice(int http_status)
+/* Why is said by the library's own line above; this is where to mend it. */
+static const char *place_of(int http_status)
 {
     if (http_status == 401 || http_status == 403)
-        return "it refuses the key. Check --api-key-file, --api-key or "
-               "PHOSPHO_API_KEY: is it whole, of this service, and not "
-               "revoked?";
+        return "Check --api-key-file, --api-key or PHOSPHO_API_KEY";
     if (http_status >= 300 && http_status < 400)
-        return "it redirects elsewhere. Give the final address with "
-               "--endpoint; the key is never sent along a redirect.";
-    if (http_status >= 200 && http_status < 300)
-        return "a web page answers instead of the service. Check --endpoint, "
-               "and whether this network wants a log-in first.";
-    if (http_status == 404 || http_status == 405 || http_status == 410 ||
-        http_status == 501)
-        return "there is no ingestion API at this address. Check --endpoint: "
-               "/api/ingest/batch is appended to it.";
-    if (http_status >= 400)
-        return "it refuses every request. Check --endpoint, and what stands "
-               "between.";
-    return "no connection can be made as configured. Check --endpoint, "
-           "PHOS_PROXY and PHOS_CA_FILE.";
+        return "Give the final address with --endpoint";
+    if (http_status != 0)
+        return "Check --endpoint";
+    return "Check --endpoint, PHOS_PROXY and PHOS_CA_FILE";
 }
 
 static void say_config_stop(const struct sender *sender)
 {
-    int http_status = sender->stats.last_http_status;
+    const phos_error *error = &sender->stats.last_error;
+    int http_status = error->origin == PHOS_ORIGIN_HTTP ? error->code : 0;
 
-    if (http_status != 0)
-        console_say("stopped: the service answers HTTP %d: %s", http_status,
-                    advice(http_status));
-    else
-        console_say("stopped: %s", advice(0));
-    console_say("with --wait phos goes on trying");
+    console_say("stopped: %s. %s; with --wait phos goes on trying", error->text,
+                place_of(http_status));
 }
 
 /* What was given up has its place in the input above; this is why. */
