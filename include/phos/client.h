@@ -292,7 +292,7 @@ typedef struct phos_discards {
     uint64_t sampled;  /* not in the share of options.sample_rate */
 } phos_discards;
 
-/* Enough for the upper half of 64-bit values to share the last one. */
+/* The last one takes all values from 3 * 2^30 on. */
 enum { PHOS_HISTOGRAM_BUCKETS = 64 };
 
 /**
