@@ -66,6 +66,7 @@ missing_packages() {
         has_library libpsl || say libpsl-dev
         has_library krb5-gssapi || say libkrb5-dev
         has_library ldap || say libldap-dev
+        [ -s /usr/include/http_parser.h ] || say libhttp-parser-dev
         has_command nginx || [ -x /usr/sbin/nginx ] || say nginx
         [ -x /usr/share/nginx/src/configure ] || say nginx-dev
         # With Debian's own Python, which is the one that its packages are for.
