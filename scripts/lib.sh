@@ -32,7 +32,8 @@ has_compilers() {
 # Prints the Debian packages that would fill what is missing. What is there
 # is found out by asking for the thing itself, not for the package: another
 # package may have brought it (libcurl has three flavours).
-# $1: "all" adds what only scripts/test --all uses; else empty.
+# $1: "all" adds what only scripts/test --all uses, "packages" the part of that
+# which scripts/packages uses; else empty.
 missing_packages() {
     has_compilers || say build-essential
     has_command pkg-config || say pkg-config
@@ -52,6 +53,11 @@ missing_packages() {
     # Whom https trusts; a minimal system trusts nobody.
     [ -s /etc/ssl/certs/ca-certificates.crt ] || say ca-certificates
     has_library zlib || say zlib1g-dev
+    if [ "$1" = all ] || [ "$1" = packages ]; then
+        has_command dh || say debhelper
+        has_command dpkg-buildpackage || say dpkg-dev
+        has_command lintian || say lintian
+    fi
     if [ "$1" = all ]; then
         has_command clang || say clang
         has_command shellcheck || say shellcheck
@@ -110,6 +116,17 @@ install_missing() {
 }
 
 # ---- building ----
+
+# copy_tree DIR: the tree as it is now, without what git ignores.
+copy_tree() {
+    mkdir -p "$1"
+    if [ -e "$root/.git" ]; then
+        (cd "$root" && git ls-files -z --cached --others --exclude-standard |
+            tar --null --ignore-failed-read -T - -cf - 2>/dev/null)
+    else
+        (cd "$root" && tar --exclude='./build*' -cf - .)
+    fi | tar -xf - -C "$1"
+}
 
 # build_in DIR COMPILER SETUP-ARGUMENTS... : configures DIR if it is not, then
 # builds. A directory that was configured for another place (a clone that was
