@@ -32,8 +32,8 @@ has_compilers() {
 # Prints the Debian packages that would fill what is missing. What is there
 # is found out by asking for the thing itself, not for the package: another
 # package may have brought it (libcurl has three flavours).
-# $1: "all" adds what only scripts/test --all uses, "packages" the part of that
-# which scripts/packages uses; else empty.
+# $1: "all" adds what only scripts/test --all uses, "abi" and "packages" the part
+# of that which the script of this name uses; else empty.
 missing_packages() {
     has_compilers || say build-essential
     has_command pkg-config || say pkg-config
@@ -57,6 +57,9 @@ missing_packages() {
         has_command dh || say debhelper
         has_command dpkg-buildpackage || say dpkg-dev
         has_command lintian || say lintian
+    fi
+    if [ "$1" = all ] || [ "$1" = abi ]; then
+        has_command abidw || say abigail-tools
     fi
     if [ "$1" = all ]; then
         has_command clang || say clang
