@@ -26,6 +26,7 @@ from services import collector
 from session import Session, readable
 
 HANG_S = 120  # nothing takes that long; a guard against hanging for ever
+LONG_HANG_S = 500  # the same for what is marked long
 KEY = "ph_choose_one"  # of the collector that `with phosd` starts
 # Nothing here can check these alone: a block of sh does it, or a reason.
 ONLY_FILES = ["cmake", "diff", "dockerfile", "make", "meson", "nginx", "promql",
@@ -47,7 +48,7 @@ class Settings:
         self.tools = {"phos": arguments.phos, "phosd": arguments.phosd}
         self.compilers = {"c": shlex.split(arguments.cc),
                           "cpp": shlex.split(arguments.cxx)}
-        self.hang_s = HANG_S
+        self.hang_s = LONG_HANG_S if arguments.long else HANG_S
 
     def environment(self, folder, service, port=None):
         kept = {name: value for name, value in os.environ.items()

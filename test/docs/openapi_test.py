@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """docs/collector-openapi.yaml says what phosd does: its routes are those of the
-code, and answers of a running phosd are as its schemas say.
+code, and answers of a running phosd are as its schemas say. The same for the
+metrics in docs/collector.md and docs/operations.md.
 
-    openapi_test.py API-DOCUMENT ROUTES... (the environment: PHOSD)
+    openapi_test.py DOCS-FOLDER ROUTES (the environment: PHOSD)
 
-The second half needs python3-yaml and python3-jsonschema.
+Answers need python3-yaml and python3-jsonschema.
 """
 import json
+import os
 import re
 import sys
 import urllib.parse
@@ -31,9 +33,13 @@ FULL = event("How tall is K2?", event_id=ID, session_id="a/b c",
 PLAIN = event("Hello", metadata={"user_id": "somebody"})
 
 
-def code_routes(paths):
+def read(*parts):
+    with open(os.path.join(*parts), encoding="utf-8") as file:
+        return file.read()
+
+
+def code_routes(text):
     """{(path, method)} as the document writes them"""
-    text = "".join(open(path, encoding="utf-8").read() for path in paths)
     named = dict(re.findall(r'\b(\w+_path)\[\] = "([^"]+)"', text))
     found = set()
     for path, method in re.findall(CODE_ROUTE, text):
@@ -54,6 +60,27 @@ def told_routes(text):
         elif re.match(r"    (get|post|put|delete):$", line):
             found.add((path, line.strip().rstrip(":")))
     return found
+
+
+# ---- metrics ----
+
+def check_metrics(checks, folder):
+    with Collector() as phosd:
+        families = dict(re.findall(r"^# TYPE (\w+) (\w+)$",
+                                   phosd.get("/metrics").body.decode(),
+                                   flags=re.M))
+    checks.check(len(families) > 10, "the metrics are found", families)
+    suffix = {"counter": "_total", "info": "_info"}
+    known = {name + suffix.get(kind, "") for name, kind in families.items()}
+    for page in ["collector.md", "operations.md"]:
+        told = set(re.findall(r"\b(phosd_[a-z_]+[a-z])\b(?!\.)",
+                              read(folder, page)))
+        if page == "collector.md":
+            checks.equal(sorted(told & known), sorted(known),
+                         "collector.md tells of each metric")
+        checks.check(told and told <= known,
+                     f"{page} tells of metrics that there are",
+                     *sorted(told - known))
 
 
 # ---- real answers ----
@@ -169,17 +196,17 @@ def check_parameters(checks, document, phosd):
         checks.equal(sorted(told), sorted(taken), f"{path}: its parameters")
 
 
-def main(path, *code):
+def main(folder, code):
     checks = Checklist()
-    with open(path, encoding="utf-8") as file:
-        text = file.read()
-    checks.equal(sorted(told_routes(text)), sorted(code_routes(code)),
+    text = read(folder, "collector-openapi.yaml")
+    routes = code_routes(read(code))
+    checks.equal(sorted(told_routes(text)), sorted(routes),
                  "the document has each route of the code, and no other")
-    checks.check(len(code_routes(code)) >= 11, "the code's routes are found")
+    checks.check(len(routes) >= 11, "the code's routes are found")
+    check_metrics(checks, folder)
     if not yaml:
-        print("ok 3 - real answers # SKIP there is no python3-yaml or "
-              "python3-jsonschema")
-        checks.count += 1
+        checks.check(True, "real answers # SKIP there is no python3-yaml or "
+                     "python3-jsonschema")
         return checks.end()
 
     document = yaml.safe_load(text)
