@@ -80,7 +80,7 @@ def check_documents(checks, pages, root):
     there = [os.path.basename(path)[:-3].lower() for path in
              glob.glob(os.path.join(root, "docs", "*.md"))]
     there += ["contributing", "security", "changelog", "lib-readme",
-              "examples-nginx-readme"]
+              "examples-nginx-readme", "phos-1", "phosd-1", "libphos-3"]
     checks.equal(sorted(listed), sorted(there),
                  "docs/site/layout.xml lists each document")
     missing = [name for name in there if name + ".html" not in pages]
@@ -115,8 +115,9 @@ def check_guard(checks, root, folder):
 
 
 def main(root):
-    if not shutil.which("doxygen"):
-        return skip_all("there is no doxygen")
+    for program in ["doxygen", "mandoc"]:
+        if not shutil.which(program):
+            return skip_all(f"there is no {program}")
     checks = Checklist()
     with tempfile.TemporaryDirectory(prefix="phos-site-") as folder:
         check_guard(checks, root, folder)
