@@ -1,8 +1,13 @@
 """operations.json, the table of what the services' clients can ask for, agrees
-with the stand-in and with its files."""
+with the stand-in, with its files and with docs/services.md.
+
+    operations_test.py [--page]     prints the page's tables as they should be
+"""
 import json
+import os
 import pathlib
 import re
+import sys
 
 from cases import check, equal, main, test
 from platform_older import Older
@@ -13,9 +18,16 @@ from service_ingest import Ingest
 from service_phoson import Phoson
 from service_platform import Platform
 
+PAGE = os.path.join(HERE, "..", "..", "docs", "services.md")
 WORDS = {"stated": "stated", "read": "read from source",
          "inferred": "inferred"}
 MARKS = {*WORDS, "framework default"}
+TITLES = {("ingest", "current"): "The ingestion service",
+          ("platform", "current"): "Today",
+          ("platform", "0.2"): "What 0.2 had besides",
+          ("platform", "0.1"): "0.1",
+          ("phoson", "current"): "The phoson Core service",
+          ("flux0", "current"): "The flux0 service"}
 UUID = "6f1f2b9e-2f7a-4f0e-9a51-0b7f3f6f5a10"
 NO_KEY = {("platform", "/v2/health"), ("platform", "/v2/tasks/{id}/flag"),
           ("platform", "/v2/tasks/{id}/human-eval")}
@@ -260,4 +272,32 @@ def each_object_and_frame_has_a_mark(standin):
             check(set(fields) <= set(OBJECTS[pathlib.Path(name).stem]), name)
 
 
-main()
+def rows(service, generation):
+    lines = ["| operation | route | answers | certainty | |",
+             "|---|---|---|---|---|"]
+    for one in OPERATIONS:
+        if (one["service"], one["generation"]) == (service, generation):
+            lines.append("| {} | `{} {}` | {} | {} | {} |".format(
+                one["operation"], one["method"], one["path"],
+                one.get("gone", one["success"]), WORDS[one["certainty"]],
+                one.get("note", "")).replace("|  |", "| |"))
+    return "\n".join(lines) + "\n"
+
+
+@test
+def the_page_lists_each_operation(standin):
+    page = pathlib.Path(PAGE).read_text()
+    for key, title in TITLES.items():
+        section = re.search(rf"^##+ {re.escape(title)}$.*?(?=^##|\Z)", page,
+                            re.M | re.S)
+        check(section, f"docs/services.md has no heading {title!r}")
+        found = "".join(re.findall(r"^\| .*\n|^\|---.*\n", section[0], re.M))
+        check(rows(*key) in found, f"docs/services.md, {title}: want\n"
+              f"{rows(*key)}got\n{found}")
+
+
+if sys.argv[1:] == ["--page"]:
+    for key, title in TITLES.items():
+        print(f"## {title}\n\n{rows(*key)}")
+else:
+    main()
