@@ -6,108 +6,21 @@
 
 #include <netinet/in.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "harness/tls_server.h"
 #include "io/rig.h"
 
 static const char batch[] =
     "{\"events\":[{\"event_id\":\"a\",\"input\":\"x\"}]}";
 static char folder[64];
-
-static bool run(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-static bool run(const char *format, ...)
-{
-    char command[1024];
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(command, sizeof(command), format, arguments);
-    va_end(arguments);
-    return system(command) == 0;
-}
-
-/* name.pem: a key and a certificate that it signed itself. */
-static void make_certificate(const char *name, const char *alternative)
-{
-    assert_true(run("cd %s && openssl req -x509 -newkey ec -nodes -days 2 "
-                    "-pkeyopt ec_paramgen_curve:prime256v1 -subj /CN=localhost "
-                    "-addext subjectAltName=%s -keyout %s.key -out %s.crt "
-                    "2>/dev/null && cat %s.key %s.crt > %s.pem",
-                    folder, alternative, name, name, name, name, name));
-}
-
-/* old.pem: the good one, but its time was over before it began. */
-static void make_expired_certificate(void)
-{
-    assert_true(run("cd %s && openssl x509 -in good.crt -days -1 -signkey "
-                    "good.key -out old.crt 2>/dev/null && cat good.key old.crt "
-                    "> old.pem",
-                    folder));
-}
-
-/* ---- openssl s_server ---- */
-
-struct tls_server {
-    pid_t pid;
-    FILE *out; /* what it prints: its port, then all that it was sent */
-    int port;
-};
-
-static void start_child(int pipe_fd, const char *certificate,
-                        const char *version)
-{
-    char path[128];
-
-    snprintf(path, sizeof(path), "%s/%s.pem", folder, certificate);
-    dup2(pipe_fd, STDOUT_FILENO);
-    dup2(pipe_fd, STDERR_FILENO);
-    execlp("openssl", "openssl", "s_server", "-accept", "127.0.0.1:0", "-cert",
-           path, "-key", path, "-www", "-cipher", "ALL:@SECLEVEL=0", version,
-           (char *)NULL);
-    _exit(127);
-}
-
-static void tls_start(struct tls_server *server, const char *certificate,
-                      const char *version)
-{
-    char line[256];
-    int ends[2];
-
-    assert_int_equal(pipe(ends), 0);
-    server->port = 0;
-    server->pid = fork();
-    if (server->pid == 0)
-        start_child(ends[1], certificate, version);
-    close(ends[1]);
-    server->out = fdopen(ends[0], "r");
-    while (server->port == 0 && fgets(line, sizeof(line), server->out))
-        sscanf(line, "ACCEPT 127.0.0.1:%d", &server->port);
-    assert_true(server->port > 0);
-}
-
-/* Returns whether the key was among what the server printed. */
-static bool tls_stop(struct tls_server *server)
-{
-    bool saw_key = false;
-    char line[4096];
-
-    kill(server->pid, SIGKILL);
-    while (fgets(line, sizeof(line), server->out))
-        saw_key = saw_key || strstr(line, rig_key);
-    fclose(server->out);
-    waitpid(server->pid, NULL, 0);
-    return saw_key;
-}
 
 /* ---- tests ---- */
 
@@ -161,7 +74,8 @@ static void only_who_is_proven_by_the_given_file_gets_the_request(void **state)
         phos_request request;
         char ca_file[128];
 
-        tls_start(&server, rows[i].certificate, rows[i].version);
+        assert_true(
+            tls_start(&server, folder, rows[i].certificate, rows[i].version));
         if (rows[i].ca_file) {
             snprintf(ca_file, sizeof(ca_file), "%s/%s", folder,
                      rows[i].ca_file);
@@ -183,7 +97,7 @@ static void only_who_is_proven_by_the_given_file_gets_the_request(void **state)
         else
             assert_int_equal(rig.replies[0].bytes_sent, 0);
         rig_stop(&rig);
-        assert_false(tls_stop(&server));
+        assert_false(tls_stop(&server, rig_key));
     }
 }
 
@@ -286,11 +200,12 @@ static int make_files(void **state)
     snprintf(folder, sizeof(folder), "/tmp/phos-tls-XXXXXX");
     if (!mkdtemp(folder))
         return -1;
-    make_certificate("good", "DNS:localhost");
-    make_certificate("other", "DNS:other.invalid");
-    make_certificate("wild", "DNS:*");
-    make_expired_certificate();
-    return run("echo trash > %s/trash.crt && : > %s/empty.crt", folder, folder)
+    return tls_make_certificate(folder, "good", "DNS:localhost") &&
+                   tls_make_certificate(folder, "other", "DNS:other.invalid") &&
+                   tls_make_certificate(folder, "wild", "DNS:*") &&
+                   tls_make_expired_certificate(folder, "good") &&
+                   tls_run("echo trash > %s/trash.crt && : > %s/empty.crt",
+                           folder, folder)
                ? 0
                : -1;
 }
@@ -298,7 +213,7 @@ static int make_files(void **state)
 static int remove_files(void **state)
 {
     (void)state;
-    return run("rm -r %s", folder) ? 0 : -1;
+    return tls_run("rm -r %s", folder) ? 0 : -1;
 }
 
 int main(void)
@@ -310,7 +225,7 @@ int main(void)
         cmocka_unit_test(a_server_of_plain_http_is_told_as_such),
     };
 
-    if (!run("openssl version >/dev/null 2>&1")) {
+    if (!tls_is_there()) {
         puts("1..0 # SKIP the openssl program is missing");
         return 0;
     }
