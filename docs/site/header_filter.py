@@ -128,7 +128,8 @@ def convert(text):
         made.append(text[at:match.start()])
         at = match.end()
         if match.start() == 0:
-            made.append(re.sub(r"^/\*", "/** @file", comment))
+            made.append(re.sub(r"^/\*(\s*\* )[\w/.]+ - ", r"/** @file\1",
+                               comment))
         elif before.strip():
             made.append(beside(comment))
         elif is_heading(comment, before, rest):
