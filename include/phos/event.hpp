@@ -117,9 +117,10 @@ inline std::string make_session_id(const text &prefix = text())
 #endif
 
 /**
- * One interaction. Texts are borrowed until it was logged; ids, tags and pairs
- * are kept here, so tag() and pair() allocate, which nothing else does. For a
- * thread in a hurry: keep an event, clear() it, fill it anew.
+ * One interaction. Texts are borrowed until it was logged; id, tags, pairs and
+ * the list of output's parts are kept here, so tag(), pair() and output_part()
+ * allocate, which nothing else does. For a thread in a hurry: keep an event,
+ * clear() it, fill it anew.
  */
 class event
 {
@@ -142,6 +143,12 @@ class event
     event &output(const borrowed_text &value) noexcept
     {
         event_.output = value;
+        return *this;
+    }
+    /** Instead of output: its next piece, of an answer that was streamed. */
+    event &output_part(const borrowed_text &piece)
+    {
+        parts_.push_back(piece);
         return *this;
     }
     event &session_id(const borrowed_text &value) noexcept
@@ -262,17 +269,18 @@ class event
         return *this;
     }
 
-    /** Leaves every field out again and keeps the memory of tags and pairs. */
+    /** Leaves every field out again and keeps the vectors' memory. */
     event &clear() noexcept
     {
         event_ = phos_event_default();
         has_id_ = false;
         tags_.clear();
         pairs_.clear();
+        parts_.clear();
         return *this;
     }
 
-    /** Every field of the C struct; id(), tag() and pair() win over theirs. */
+    /** Every field of the C struct; what is kept here wins over its own. */
     phos_event *operator->() noexcept
     {
         return &event_;
@@ -297,6 +305,10 @@ class event
             whole.pairs = pairs_.data();
             whole.pair_count = pairs_.size();
         }
+        if (!parts_.empty()) {
+            whole.output_parts = parts_.data();
+            whole.output_part_count = parts_.size();
+        }
         return whole;
     }
 
@@ -306,6 +318,7 @@ class event
     bool has_id_;
     std::vector<phos_str> tags_;
     std::vector<phos_pair> pairs_;
+    std::vector<phos_str> parts_;
 };
 
 } // namespace phos

@@ -84,17 +84,32 @@ void an_event_arrives_with_all_that_was_set(void **)
         "\"timestamp\":\"1970-01-01T00:00:01.000000Z\"}]}");
 }
 
+void an_output_arrives_in_one_piece(void **)
+{
+    service there;
+    phos::client client(there.options());
+    phos::event event;
+
+    event.input("in").output_part("o").output_part("").output_part("ut");
+    assert_int_equal(client.log(event), PHOS_OK);
+    assert_int_equal(client.flush(seconds(30)), PHOS_OK);
+    assert_int_equal(there.bodies().size(), 1);
+    assert_non_null(strstr(there.bodies()[0].c_str(), "\"output\":\"out\""));
+}
+
 void a_cleared_event_starts_anew(void **)
 {
-    phos::event event("a", "b");
+    phos::event event;
 
-    event.id(phos::event_id::make()).tag("t").pair("k", 1).cookie(7).clear();
+    event.input("a").output_part("b").id(phos::event_id::make()).cookie(7);
+    event.tag("t").pair("k", 1).clear();
     assert_null(event->input.data);
     assert_int_equal(event->cookie, 0);
     assert_int_equal(event->latency_ms, PHOS_UNSET);
     assert_null(event.get().event_id);
     assert_int_equal(event.get().tag_count, 0);
     assert_int_equal(event.get().pair_count, 0);
+    assert_int_equal(event.get().output_part_count, 0);
 }
 
 void a_copied_event_stands_alone(void **)
@@ -491,6 +506,7 @@ int main()
     const CMUnitTest tests[] = {
         cmocka_unit_test(the_child_of_a_fork_has_listeners_of_its_own),
         cmocka_unit_test(an_event_arrives_with_all_that_was_set),
+        cmocka_unit_test(an_output_arrives_in_one_piece),
         cmocka_unit_test(a_cleared_event_starts_anew),
         cmocka_unit_test(a_copied_event_stands_alone),
 #if __cplusplus >= 201703L
