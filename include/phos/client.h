@@ -58,11 +58,28 @@ typedef enum phos_reason {
     PHOS_REASON_POISON = 3,    /* refused: fails alone while others succeed */
     PHOS_REASON_AGE = 4,       /* dropped, unknown: older than age_max_ms */
     PHOS_REASON_CLOSED = 5,    /* dropped, unknown: close ran out of time */
-    PHOS_REASON_DAMAGED = 6    /* dropped: its record cannot be read */
+    PHOS_REASON_DAMAGED = 6,   /* dropped: its record cannot be read */
+
+    /* of feedback only */
+    PHOS_REASON_EVENT_LOST = 7,    /* dropped: its event was refused, dropped */
+    PHOS_REASON_EVENT_UNKNOWN = 8, /* refused: 404 until patience ended */
+    PHOS_REASON_CROWDED = 9        /* dropped: too much feedback is waiting */
 } phos_reason;
 
 /* Known today; and how many a ledger has room for, so that more can come. */
-enum { PHOS_REASON_COUNT = 7, PHOS_REASON_SLOTS = 16 };
+enum { PHOS_REASON_COUNT = 10, PHOS_REASON_SLOTS = 16 };
+
+/** What feedback says of an event. 0 is neither, so that none goes by mistake.
+ */
+typedef enum phos_flag {
+    PHOS_FLAG_SUCCESS = 1,
+    PHOS_FLAG_FAILURE = 2
+} phos_flag;
+
+enum {
+    PHOS_FEEDBACK_COMMENT_BYTES_MAX = 4096,
+    PHOS_FEEDBACK_SOURCE_BYTES_MAX = 256
+};
 
 /** Receipt of one accepted event. */
 typedef struct phos_receipt {
@@ -276,6 +293,20 @@ typedef struct phos_ledger {
     uint64_t pending;
     uint64_t by_reason[PHOS_REASON_SLOTS]; /* of refused, dropped, unknown */
 } phos_ledger;
+
+/**
+ * The same for feedback, which is never part of phos_ledger:
+ * accepted = delivered + refused + dropped + unknown + pending.
+ */
+typedef struct phos_feedback_ledger {
+    uint64_t accepted;
+    uint64_t delivered;
+    uint64_t refused;
+    uint64_t dropped;
+    uint64_t unknown;
+    uint64_t pending;
+    uint64_t by_reason[PHOS_REASON_SLOTS]; /* of refused, dropped, unknown */
+} phos_feedback_ledger;
 
 /* Calls that were rejected, by cause; never part of `accepted`. */
 typedef struct phos_rejections {

@@ -132,6 +132,11 @@ bool phos__dedupe_add(struct phos__dedupe *dedupe, const uint8_t id[16])
     return true;
 }
 
+bool phos__dedupe_has(const struct phos__dedupe *dedupe, const uint8_t id[16])
+{
+    return dedupe->capacity > 0 && dedupe->slots[find(dedupe, id)] != 0;
+}
+
 void phos__dedupe_remove(struct phos__dedupe *dedupe, const uint8_t id[16])
 {
     uint32_t slot;

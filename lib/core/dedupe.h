@@ -32,6 +32,7 @@ void phos__dedupe_init(struct phos__dedupe *dedupe,
 void phos__dedupe_deinit(struct phos__dedupe *dedupe);
 /* true: `id` was not there and is now. The oldest may have made room. */
 bool phos__dedupe_add(struct phos__dedupe *dedupe, const uint8_t id[16]);
+bool phos__dedupe_has(const struct phos__dedupe *dedupe, const uint8_t id[16]);
 void phos__dedupe_remove(struct phos__dedupe *dedupe, const uint8_t id[16]);
 
 #endif

@@ -556,7 +556,26 @@ uint64_t phos__delivery_parked_bytes(const struct phos__delivery *delivery)
 
 uint32_t phos__delivery_in_flight(const struct phos__delivery *delivery)
 {
-    return delivery->flying_count;
+    return delivery->flying_count + delivery->lent_count;
+}
+
+static bool has_id(const struct phos__delivery *delivery, uint32_t event,
+                   const uint8_t id[16])
+{
+    while (event != PHOS__NONE &&
+           memcmp(delivery->stock.events[event].id, id, 16) != 0)
+        event = delivery->stock.events[event].next;
+    return event != PHOS__NONE;
+}
+
+bool phos__delivery_holds(const struct phos__delivery *delivery,
+                          const uint8_t id[16])
+{
+    for (uint32_t batch = delivery->stock.first; batch != PHOS__NONE;
+         batch = delivery->stock.batches[batch].next)
+        if (has_id(delivery, delivery->stock.batches[batch].first, id))
+            return true;
+    return has_id(delivery, delivery->done_first, id);
 }
 
 uint64_t phos__delivery_oldest(const struct phos__delivery *delivery)

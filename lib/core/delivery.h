@@ -141,11 +141,35 @@ bool phos__delivery_next(struct phos__delivery *delivery, uint64_t now_ms,
 /* When it wants to be asked again; UINT64_MAX: only after another fact. */
 uint64_t phos__delivery_due_ms(const struct phos__delivery *delivery);
 
+/* ---- requests of others ---- */
+
+/*
+ * Another machine with the same service wants to send one request of its own,
+ * which is one event for the pace. true: it may, and owes
+ * phos__delivery_repay() once it is answered. false: not before *ret_due_ms;
+ * UINT64_MAX: not before another fact. Delivery and the others take turns where
+ * requests or tokens are few. While delivery itself waits for the service they
+ * wait too, unless it has nothing to find out with.
+ */
+bool phos__delivery_lend(struct phos__delivery *delivery, uint64_t now_ms,
+                         uint64_t *ret_due_ms);
+/* The other one wants nothing at the moment: no turn is kept for it. */
+void phos__delivery_lend_nothing(struct phos__delivery *delivery);
+/* `has_arrived`: with an answer that ends an outage. */
+void phos__delivery_repay(struct phos__delivery *delivery, uint64_t now_ms,
+                          bool has_arrived);
+
 /* ---- what it knows ---- */
+
+/* An event of this id has no verdict, or none that was handed out. Looks at
+ * every event that it holds. */
+bool phos__delivery_holds(const struct phos__delivery *delivery,
+                          const uint8_t id[16]);
 
 const phos_ledger *phos__delivery_ledger(const struct phos__delivery *delivery);
 phos_state phos__delivery_state(const struct phos__delivery *delivery);
 uint64_t phos__delivery_parked_bytes(const struct phos__delivery *delivery);
+/* Requests under way, those lent included. */
 uint32_t phos__delivery_in_flight(const struct phos__delivery *delivery);
 /* The least position among events without a verdict; UINT64_MAX: none. */
 uint64_t phos__delivery_oldest(const struct phos__delivery *delivery);

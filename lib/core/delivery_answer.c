@@ -118,8 +118,7 @@ static void gather(struct phos__delivery *delivery, uint64_t now_ms)
     }
 }
 
-/* Requests get through again: slow start. */
-static void recover(struct phos__delivery *delivery, uint64_t now_ms)
+void phos__delivery_recover(struct phos__delivery *delivery, uint64_t now_ms)
 {
     delivery->failures_in_row = 0;
     if (delivery->state == PHOS_STATE_RUNNING)
@@ -138,7 +137,7 @@ void phos__delivery_reconfigured(struct phos__delivery *delivery,
     if (delivery->state != PHOS_STATE_CONFIG)
         return;
     delivery->suspects_in_row = 0;
-    recover(delivery, now_ms);
+    phos__delivery_recover(delivery, now_ms);
 }
 
 /* ---- verdicts of single events ---- */
@@ -271,7 +270,7 @@ static void arrived(struct phos__delivery *delivery, uint64_t now_ms,
     uint32_t stayed;
 
     note_success(delivery, now_ms, b);
-    recover(delivery, now_ms);
+    phos__delivery_recover(delivery, now_ms);
     if (delivery->window < delivery->options.in_flight_max)
         delivery->window++;
     phos__delivery_refuse_condemned(delivery);
@@ -292,34 +291,6 @@ static void arrived(struct phos__delivery *delivery, uint64_t now_ms,
 
 /* ---- failed ---- */
 
-/* Whether a request that ended so may have been carried out all the same. */
-static bool may_have_arrived(const struct phos__answer *answer)
-{
-    switch (answer->exchange) {
-    case PHOS_EXCHANGE_NOT_SENT:
-    case PHOS_EXCHANGE_REFUSED:
-        return false;
-    case PHOS_EXCHANGE_ANSWERED:
-        /* 3xx and 4xx are a no before anything was done; all else is not. */
-        return answer->http_status < 300 || answer->http_status >= 500 ||
-               answer->http_status == 408;
-    case PHOS_EXCHANGE_BROKEN:
-    case PHOS_EXCHANGE_STALLED:
-    case PHOS_EXCHANGE_CANCELLED:
-        break;
-    }
-    return true;
-}
-
-/* Whether an event inside the batch can be the reason, and not the network or
- * the service's load. */
-static bool can_be_poison(const struct phos__answer *answer)
-{
-    if (answer->exchange == PHOS_EXCHANGE_ANSWERED)
-        return answer->http_status >= 500 && answer->http_status != 503;
-    return answer->exchange == PHOS_EXCHANGE_BROKEN;
-}
-
 static uint32_t patience_with(const struct phos__stock_batch *b)
 {
     return b->is_half ? HALF_SPLIT : BESIDE_SPLIT;
@@ -336,8 +307,8 @@ static void note_failure(struct phos__delivery *delivery,
     if (phos__event(delivery, b->first)->sends == 1)
         delivery->distrust +=
             (DISTRUST_ALL - delivery->distrust) / DISTRUST_SHARE;
-    if (can_be_poison(answer) && others_succeeded &&
-        delivery->distrust <= DISTRUST_SOME) {
+    if (phos__can_be_poison(answer->exchange, answer->http_status) &&
+        others_succeeded && delivery->distrust <= DISTRUST_SOME) {
         b->beside++;
         b->evidence++;
     }
@@ -386,7 +357,7 @@ static bool look_inside(struct phos__delivery *delivery, uint64_t now_ms,
     bool fails_beside = b->evidence > 0 && b->failures >= patience_with(b);
     uint32_t other;
 
-    if (!can_be_poison(answer))
+    if (!phos__can_be_poison(answer->exchange, answer->http_status))
         return false;
     if (b->count == 1) {
         if (!is_poison(delivery, b))
@@ -477,7 +448,7 @@ static void too_large(struct phos__delivery *delivery, uint64_t now_ms,
         return;
     }
     if (b->count == 1) {
-        recover(delivery, now_ms); /* it answers */
+        phos__delivery_recover(delivery, now_ms); /* it answers */
         refuse(delivery, batch, PHOS_REASON_TOO_LARGE);
         return;
     }
@@ -491,7 +462,7 @@ static void too_large(struct phos__delivery *delivery, uint64_t now_ms,
             phos__batch(delivery, other)->state = PHOS__BATCH_WAITING;
         }
     } else {
-        recover(delivery, now_ms);
+        phos__delivery_recover(delivery, now_ms);
         phos__delivery_halve(delivery, batch);
     }
 }
@@ -522,7 +493,7 @@ static void suspected(struct phos__delivery *delivery, uint64_t now_ms,
             probe_failed(delivery, now_ms, 0);
         return;
     }
-    recover(delivery, now_ms); /* it answers */
+    phos__delivery_recover(delivery, now_ms); /* it answers */
     if (b->count == 1) {
         condemn(delivery, batch);
         return;
@@ -564,7 +535,7 @@ static uint32_t land(struct phos__delivery *delivery, uint64_t request_id)
 static void note_on_events(struct phos__delivery *delivery, uint32_t batch,
                            const struct phos__answer *answer)
 {
-    bool may = may_have_arrived(answer);
+    bool may = phos__may_have_arrived(answer->exchange, answer->http_status);
 
     for (uint32_t event = phos__batch(delivery, batch)->first;
          event != PHOS__NONE; event = phos__event(delivery, event)->next) {

@@ -26,6 +26,13 @@ static bool was_passed_over(const struct phos__stock_batch *b,
     return failing->failures > 0 && b->failures == 0 && b->turn < failing->turn;
 }
 
+/* Whether one more request may be under way. */
+static bool has_free_place(const struct phos__delivery *delivery)
+{
+    return delivery->flying_count + delivery->lent_count + delivery->owes_turn <
+           delivery->options.in_flight_max;
+}
+
 /* While others succeed: in order; a suspect one at a time. A batch that fails
  * again and again lets others go first, or it could take every place that the
  * pace and the window have. */
@@ -34,7 +41,7 @@ static uint32_t choose_running(struct phos__delivery *delivery, uint64_t now_ms)
     bool suspect_flies = a_suspect_flies(delivery);
     uint32_t chosen = PHOS__NONE;
 
-    if (delivery->flying_count >= delivery->window)
+    if (delivery->flying_count >= delivery->window || !has_free_place(delivery))
         return PHOS__NONE;
     for (uint32_t batch = delivery->stock.first; batch != PHOS__NONE;
          batch = phos__batch(delivery, batch)->next) {
@@ -93,7 +100,8 @@ static uint32_t choose(struct phos__delivery *delivery, uint64_t now_ms)
         return PHOS__NONE;
     if (delivery->state == PHOS_STATE_RUNNING && !asks_witnesses)
         return choose_running(delivery, now_ms);
-    if (delivery->flying_count > 0)
+    if (delivery->flying_count > 0 || !has_free_place(delivery) ||
+        (delivery->state != PHOS_STATE_RUNNING && delivery->lent_count > 0))
         return PHOS__NONE;
     if (delivery->state == PHOS_STATE_RUNNING)
         return choose_witness(delivery, now_ms);
@@ -152,7 +160,8 @@ bool phos__delivery_next_send(struct phos__delivery *delivery, uint64_t now_ms,
            phos__batch(delivery, batch)->body_bytes > delivery->ceiling.bytes)
         phos__delivery_halve(delivery, batch);
     b = phos__batch(delivery, batch);
-    wait_ms = phos__pace_wait_ms(&delivery->pace, now_ms, b->count);
+    wait_ms = phos__pace_wait_ms(&delivery->pace, now_ms,
+                                 b->count + delivery->owes_turn);
     if (wait_ms > 0) {
         delivery->pace_due_ms = phos__add_sat_u64(now_ms, wait_ms);
         return false;
@@ -167,6 +176,7 @@ bool phos__delivery_next_send(struct phos__delivery *delivery, uint64_t now_ms,
     b->turn = ++delivery->turn;
     b->request_id = ++delivery->last_request_id;
     delivery->flying[delivery->flying_count++] = batch;
+    delivery->has_lent_last = false;
     fill_send(delivery, batch, ret_action);
     return true;
 }
@@ -180,7 +190,8 @@ uint64_t phos__delivery_send_due_ms(const struct phos__delivery *delivery)
                           : delivery->window;
     uint64_t due_ms = UINT64_MAX;
 
-    if (delivery->flying_count >= window)
+    if (delivery->flying_count >= window || !has_free_place(delivery) ||
+        (probes && delivery->lent_count > 0))
         return UINT64_MAX;
     for (uint32_t batch = delivery->stock.first; batch != PHOS__NONE;
          batch = delivery->stock.batches[batch].next) {
@@ -199,4 +210,71 @@ uint64_t phos__delivery_send_due_ms(const struct phos__delivery *delivery)
         return due_ms;
     due_ms = phos__max_u64(due_ms, delivery->hold_until_ms);
     return phos__max_u64(due_ms, delivery->pace_due_ms);
+}
+
+/* ---- requests of others ---- */
+
+/* Something of its own is to be sent, and only the pace holds it back. */
+static bool waits_for_tokens(const struct phos__delivery *delivery,
+                             uint64_t now_ms, uint64_t *ret_due_ms)
+{
+    *ret_due_ms = delivery->pace_due_ms;
+    if (delivery->pace_due_ms > now_ms)
+        return true;
+    if (delivery->open == PHOS__NONE)
+        return false;
+    *ret_due_ms = delivery->open_due_ms;
+    return delivery->open_due_ms > now_ms &&
+           delivery->open_due_ms >
+               phos__add_sat_u64(
+                   delivery->stock.batches[delivery->open].oldest_logged_ms,
+                   delivery->options.linger_ms);
+}
+
+bool phos__delivery_lend(struct phos__delivery *delivery, uint64_t now_ms,
+                         uint64_t *ret_due_ms)
+{
+    bool probes = delivery->state != PHOS_STATE_RUNNING;
+    uint64_t wait_ms;
+
+    *ret_due_ms = UINT64_MAX;
+    delivery->owes_turn = false;
+    if (probes && (delivery->stock.first != PHOS__NONE ||
+                   delivery->flying_count + delivery->lent_count > 0))
+        return false;
+    *ret_due_ms = phos__max_u64(delivery->hold_until_ms,
+                                probes ? delivery->probe_due_ms : 0);
+    if (now_ms < *ret_due_ms)
+        return false;
+    if (!has_free_place(delivery)) {
+        *ret_due_ms = UINT64_MAX;
+        delivery->owes_turn = !delivery->has_lent_last;
+        return false;
+    }
+    if (delivery->has_lent_last &&
+        waits_for_tokens(delivery, now_ms, ret_due_ms))
+        return false;
+    wait_ms = phos__pace_wait_ms(&delivery->pace, now_ms, 1);
+    *ret_due_ms = phos__add_sat_u64(now_ms, wait_ms);
+    delivery->owes_turn = wait_ms > 0 && !delivery->has_lent_last;
+    if (wait_ms > 0)
+        return false;
+    phos__pace_spend(&delivery->pace, now_ms, 1);
+    delivery->has_lent_last = true;
+    delivery->lent_count++;
+    return true;
+}
+
+void phos__delivery_lend_nothing(struct phos__delivery *delivery)
+{
+    delivery->owes_turn = false;
+}
+
+void phos__delivery_repay(struct phos__delivery *delivery, uint64_t now_ms,
+                          bool has_arrived)
+{
+    delivery->lent_count--;
+    if (has_arrived && delivery->state != PHOS_STATE_RUNNING &&
+        delivery->stock.first == PHOS__NONE)
+        phos__delivery_recover(delivery, now_ms);
 }

@@ -40,8 +40,11 @@ struct phos__delivery {
     uint64_t open_due_ms;
     uint32_t flying[PHOS__FLYING_MAX];
     uint32_t flying_count;
-    uint32_t window; /* requests at a time, now */
-    uint64_t turn;   /* counts sends */
+    uint32_t lent_count; /* requests of others under way */
+    bool has_lent_last;  /* of all requests, the last was of others … */
+    bool owes_turn;      /* … or they are to have the next place, or token */
+    uint32_t window;     /* requests at a time, now */
+    uint64_t turn;       /* counts sends */
     uint64_t last_request_id;
 
     /* what the service was like of late */
@@ -113,6 +116,9 @@ void phos__delivery_refuse_condemned(struct phos__delivery *delivery);
 /* A SEND at `now_ms`; false: none. May enter a state instead. */
 bool phos__delivery_next_send(struct phos__delivery *delivery, uint64_t now_ms,
                               struct phos__action *ret_action);
+/* Requests get through again: slow start. */
+void phos__delivery_recover(struct phos__delivery *delivery, uint64_t now_ms);
+
 /* When a batch that may be sent comes due; UINT64_MAX: with an answer. */
 uint64_t phos__delivery_send_due_ms(const struct phos__delivery *delivery);
 

@@ -55,3 +55,27 @@ enum phos__verdict phos__verdict_of(phos_exchange exchange, int http_status,
     }
     return PHOS__VERDICT_AGAIN;
 }
+
+bool phos__may_have_arrived(phos_exchange exchange, int http_status)
+{
+    switch (exchange) {
+    case PHOS_EXCHANGE_NOT_SENT:
+    case PHOS_EXCHANGE_REFUSED:
+        return false;
+    case PHOS_EXCHANGE_ANSWERED:
+        /* 3xx and 4xx are a no before anything was done; all else is not. */
+        return http_status < 300 || http_status >= 500 || http_status == 408;
+    case PHOS_EXCHANGE_BROKEN:
+    case PHOS_EXCHANGE_STALLED:
+    case PHOS_EXCHANGE_CANCELLED:
+        break;
+    }
+    return true;
+}
+
+bool phos__can_be_poison(phos_exchange exchange, int http_status)
+{
+    if (exchange == PHOS_EXCHANGE_ANSWERED)
+        return http_status >= 500 && http_status != 503;
+    return exchange == PHOS_EXCHANGE_BROKEN;
+}

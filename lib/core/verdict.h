@@ -21,4 +21,10 @@ enum phos__verdict {
 enum phos__verdict phos__verdict_of(phos_exchange exchange, int http_status,
                                     enum phos__body_kind body);
 
+/* Whether a request that ended so may have been carried out all the same. */
+bool phos__may_have_arrived(phos_exchange exchange, int http_status);
+/* Whether what was in it can be the reason, and not the network or the
+ * service's load. */
+bool phos__can_be_poison(phos_exchange exchange, int http_status);
+
 #endif

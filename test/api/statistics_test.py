@@ -12,7 +12,8 @@ import sys
 from checklist import Checklist
 
 STRUCTURES = ["phos_stats", "phos_ledger", "phos_rejections", "phos_discards",
-              "phos_histogram", "phos_close_report", "phos_receipt"]
+              "phos_histogram", "phos_close_report", "phos_receipt",
+              "phos_feedback_ledger"]
 ENUMERATIONS = ["phos_state", "phos_reason"]
 TYPES = {"uint32_t": "uint32", "uint64_t": "uint64", "int": "int"}
 UNIT_OF = [("_ms", "ms"), ("_us", "µs"), ("bytes", "bytes")]

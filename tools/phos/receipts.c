@@ -49,6 +49,9 @@ static const char *why(phos_reason reason)
     case PHOS_REASON_AGE:
     case PHOS_REASON_CLOSED:
     case PHOS_REASON_DAMAGED:
+    case PHOS_REASON_EVENT_LOST:
+    case PHOS_REASON_EVENT_UNKNOWN:
+    case PHOS_REASON_CROWDED:
         break;
     }
     return "not valid to it";

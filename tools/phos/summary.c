@@ -91,7 +91,8 @@ static void member(FILE *out, const char *name, uint64_t value)
 
 void summary_print_json(FILE *out, const struct summary *summary)
 {
-    static const char *const names[PHOS_REASON_COUNT] = {
+    /* Of events; what has no name here is of feedback. */
+    static const char *const names[] = {
         "none", "invalid", "too_large", "poison", "age", "closed", "damaged"
     };
     const phos_ledger *ledger = &summary->ledger;
@@ -108,7 +109,7 @@ void summary_print_json(FILE *out, const struct summary *summary)
     member(out, "dropped", ledger->dropped);
     member(out, "unknown", ledger->unknown);
     fputs("\"reasons\":{", out);
-    for (size_t i = 1; i < PHOS_REASON_COUNT; i++)
+    for (size_t i = 1; i < sizeof(names) / sizeof(names[0]); i++)
         fprintf(out, "%s\"%s\":%" PRIu64, i > 1 ? "," : "", names[i],
                 ledger->by_reason[i]);
     fputs("},", out);
