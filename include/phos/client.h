@@ -321,6 +321,7 @@ typedef struct phos_rejections {
 typedef struct phos_discards {
     uint64_t disabled; /* options.enabled is false */
     uint64_t sampled;  /* not in the share of options.sample_rate */
+    uint64_t feedback; /* no event: feedback, while options.enabled is false */
 } phos_discards;
 
 /* The last one takes all values from 3 * 2^30 on. */
@@ -386,6 +387,9 @@ typedef struct phos_stats {
 
     phos_histogram queue_age_ms;  /* from log call to first send */
     phos_histogram round_trip_us; /* from send to answer */
+
+    phos_feedback_ledger feedback;
+    phos_rejections feedback_rejected;
 } phos_stats;
 
 /** What became of everything, at close. Its parts always add up. */
@@ -395,6 +399,8 @@ typedef struct phos_close_report {
     phos_rejections rejected;
     phos_discards discarded;
     phos_error last_error;
+    phos_feedback_ledger feedback;
+    phos_rejections feedback_rejected;
 } phos_close_report;
 
 /**
@@ -442,14 +448,49 @@ PHOS_EXTERN phos_status phos_client_log(phos_client *client,
                                         const phos_event *event,
                                         phos_event_id *ret_id);
 
+/**
+ * Queues feedback on one event. Never blocks (full_wait_ms is for events only),
+ * allocates or touches the network. It is sent when its event has been
+ * delivered, or at once if this client knows of no such event. Feedback on one
+ * event is sent in the order of the calls.
+ *
+ * id       the event's, as phos_client_log() told it or the application chose
+ * comment  UTF-8, at most PHOS_FEEDBACK_COMMENT_BYTES_MAX bytes; data NULL:
+ *          left out. Borrowed and copied.
+ * source   who says so: UTF-8, at most PHOS_FEEDBACK_SOURCE_BYTES_MAX bytes;
+ *          data NULL: "user". Borrowed and copied.
+ *
+ * An event that was discarded never arrives, so that feedback on it would be
+ * refused. There is no receipt; what became of it is counted in
+ * phos_stats.feedback and in the close report. Should an answer get lost, it is
+ * sent again, and the service may hear it twice.
+ *
+ * Returns  PHOS_OK           accepted; it is counted exactly once
+ *          PHOS_DISCARDED    the client is disabled
+ *          PHOS_E_FULL       rejected, no room; worth trying again
+ *          PHOS_E_CLOSED     rejected, close came first, or client is NULL
+ *          PHOS_E_INVALID    rejected: id is NULL, flag is no phos_flag, or a
+ *                            text has a length and no data
+ *          PHOS_E_TOO_LARGE  rejected: a text exceeds its limit, or all
+ *                            together event_bytes_max
+ *          PHOS_E_FORKED     rejected, the client was opened by the parent
+ * Threads  any number at once; signal handlers; callbacks.
+ * Source   Ingestion API, feedback object.
+ */
+PHOS_EXTERN phos_status phos_client_feedback(phos_client *client,
+                                             const phos_event_id *id,
+                                             phos_flag flag, phos_str comment,
+                                             phos_str source);
+
 /** What a flush waits for. */
 typedef enum phos_flush_mode {
-    PHOS_FLUSH_DELIVERED = 0 /* every event accepted before has its verdict */
+    PHOS_FLUSH_DELIVERED = 0 /* every event accepted before has its verdict,
+                                and so has all feedback */
 } phos_flush_mode;
 
 /**
  * Sends what is queued without lingering and waits for the verdicts of the
- * events accepted before the call.
+ * events and the feedback accepted before the call.
  *
  * Returns  PHOS_OK           every one has its verdict (not only delivered
  *                            ones: see the ledger)
@@ -466,13 +507,14 @@ PHOS_EXTERN phos_status phos_client_flush(phos_client *client,
                                           uint32_t timeout_ms);
 
 /**
- * Takes no more events, delivers what it can until the deadline, gives up the
- * rest and reports. A second close waits for the first and reports the same.
+ * Takes no more events or feedback, delivers what it can until the deadline,
+ * gives up the rest and reports. A second close waits for the first and reports
+ * the same.
  *
  * timeout_ms  0: give up everything that has no verdict now
  * ret_report  may be NULL; its parts add up in every case
  *
- * Returns  PHOS_OK           no event had to be given up at the deadline
+ * Returns  PHOS_OK           nothing had to be given up at the deadline
  *          PHOS_E_TIMEOUT    some were given up: dropped or unknown
  *          PHOS_E_CONFIG     the same, and the configuration is why
  *          PHOS_E_CLOSED     client is NULL

@@ -233,6 +233,13 @@ class client
         return phos_client_log(client_, &what,
                                ret_id ? ret_id->get() : nullptr);
     }
+    /** Without a comment none is sent; without a source it is "user". */
+    phos_status feedback(const event_id &id, phos_flag flag,
+                         const text &comment = text(),
+                         const text &source = text()) noexcept
+    {
+        return phos_client_feedback(client_, id.get(), flag, comment, source);
+    }
     phos_status flush(std::chrono::milliseconds timeout,
                       phos_flush_mode mode = PHOS_FLUSH_DELIVERED) noexcept
     {

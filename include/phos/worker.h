@@ -52,7 +52,9 @@ typedef enum phos_diagnostic_code {
     PHOS_DIAGNOSTIC_LOST = 22,       /* events dropped, refused or rejected */
     PHOS_DIAGNOSTIC_HIGH_WATER = 23, /* the ring fills */
     PHOS_DIAGNOSTIC_DISABLED = 24, /* a client was opened that keeps nothing */
-    PHOS_DIAGNOSTIC_CALLBACK = 25  /* phos.hpp: a callback has thrown */
+    PHOS_DIAGNOSTIC_CALLBACK = 25, /* phos.hpp: a callback has thrown */
+    PHOS_DIAGNOSTIC_FEEDBACK = 26  /* feedback alone is not delivered, or is
+                                      again */
 } phos_diagnostic_code;
 
 /**

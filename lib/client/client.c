@@ -32,6 +32,7 @@ struct phos_client {
     struct phos__logger logger;
 
     alignas(128) struct phos__rejections rejections;
+    struct phos__rejections feedback_rejections;
     struct phos__tally tally;
     alignas(128) struct phos__member member;
     struct phos__pipeline *pipeline;
@@ -223,6 +224,8 @@ static phos_status make_pipeline(phos_client *client)
         .request_timeout_ms = options->request_timeout_ms,
         .url = phos_str_make(client->settings.url,
                              strlen(client->settings.url)),
+        .feedback_url = phos_str_make(client->settings.feedback_url,
+                                      strlen(client->settings.feedback_url)),
         .api_key = options->api_key,
         .user_agent = options->user_agent,
         .project_id = options->project_id,
@@ -276,6 +279,7 @@ static phos_status assemble(phos_client *client)
         return PHOS_E_SYSTEM;
     client->generation = *client->generation_page;
     client->logger.rejections = &client->rejections;
+    client->logger.feedback_rejections = &client->feedback_rejections;
     client->logger.tally = &client->tally;
     status = make_sieve(client);
     if (status || !options->enabled)
@@ -424,6 +428,17 @@ phos_status phos_client_log(phos_client *client, const phos_event *event,
     return phos__log(&client->logger, event, ret_id);
 }
 
+phos_status phos_client_feedback(phos_client *client, const phos_event_id *id,
+                                 phos_flag flag, phos_str comment,
+                                 phos_str source)
+{
+    if (!client)
+        return PHOS_E_CLOSED;
+    if (is_foreign(client))
+        return PHOS_E_FORKED;
+    return phos__log_feedback(&client->logger, id, flag, comment, source);
+}
+
 /* What every blocking call asks first. */
 static phos_status may_block(const phos_client *client)
 {
@@ -467,10 +482,11 @@ phos_status phos_client_close(phos_client *client, uint32_t timeout_ms,
     if (!is_disabled(client)) {
         phos__pipeline_close(client->pipeline, timeout_ms);
         phos__pipeline_wait_closed(client->pipeline, CLOSE_GRACE_MS);
-        status = phos__pipeline_close_report(client->pipeline, &report.ledger,
-                                             &report.last_error);
+        status = phos__pipeline_close_report(client->pipeline, &report);
     }
     report.rejected = phos__rejections_get(&client->rejections);
+    report.feedback_rejected =
+        phos__rejections_get(&client->feedback_rejections);
     report.discarded = phos__tally_discards(&client->tally);
     if (ret_report)
         *ret_report = report;
@@ -527,6 +543,8 @@ phos_status phos_client_stats(phos_client *client, phos_stats *ret_stats)
     else if (phos__flag_get(&client->closed))
         stats.state = PHOS_STATE_CLOSED;
     stats.rejected = phos__rejections_get(&client->rejections);
+    stats.feedback_rejected =
+        phos__rejections_get(&client->feedback_rejections);
     stats.discarded = phos__tally_discards(&client->tally);
     stats.truncated = phos__tally_get(&client->tally.truncated);
     stats.struct_size = phos__min_u64(ret_stats->struct_size, sizeof(stats));

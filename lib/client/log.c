@@ -1,10 +1,12 @@
 #include "client/log.h"
 
 #include <errno.h>
+#include <string.h>
 #include <time.h>
 
 #include "client/worker.h"
 #include "io/clock.h"
+#include "wire/feedback_record.h"
 #include "wire/record.h"
 
 static uint64_t now_ms(void)
@@ -95,5 +97,45 @@ phos_status phos__log(struct phos__logger *logger, const phos_event *event,
         *ret_id = *event->event_id;
     else if (ret_id)
         phos__ring_event_id(&logger->ring, position, ret_id->bytes);
+    return PHOS_OK;
+}
+
+/* As for events: a client that is disabled has no ring. */
+static phos_status discard_feedback(const struct phos__logger *logger)
+{
+    if (phos__flag_get(logger->sieve.closed))
+        return PHOS_E_CLOSED;
+    phos__tally_add(&logger->sieve.tally->feedback);
+    return PHOS_DISCARDED;
+}
+
+phos_status phos__log_feedback(struct phos__logger *logger,
+                               const phos_event_id *id, phos_flag flag,
+                               phos_str comment, phos_str source)
+{
+    struct phos__feedback_view view = { .flag = flag,
+                                        .comment = comment,
+                                        .source = source };
+    uint64_t position;
+    uint32_t bytes;
+    uint8_t *record;
+    phos_status status =
+        id ? phos__feedback_record_plan(&view, logger->event_bytes_max, &bytes)
+           : PHOS_E_INVALID;
+
+    if (logger->sieve.keeps_nothing)
+        status = discard_feedback(logger);
+    if (status > 0)
+        return status;
+    if (!status)
+        status = phos__ring_reserve(&logger->ring, bytes, &position, &record);
+    if (status) {
+        phos__rejections_add(logger->feedback_rejections, status);
+        return status;
+    }
+    memcpy(view.event_id, id->bytes, sizeof(view.event_id));
+    view.time = phos__clock_stamp(logger->clock);
+    phos__feedback_record_write(&view, bytes, record);
+    phos__ring_publish(&logger->ring, position, bytes);
     return PHOS_OK;
 }

@@ -1,5 +1,5 @@
 /*
- * log - the call that costs about as much as copying the bytes: check, size,
+ * log - the calls that cost about as much as copying the bytes: check, size,
  * reserve, claim, copy, publish.
  */
 #ifndef PHOS_CLIENT_LOG_H
@@ -14,7 +14,8 @@
 struct phos__logger {
     struct phos__ring ring;
     struct phos__sieve sieve;
-    struct phos__rejections *rejections;
+    struct phos__rejections *rejections;          /* of events */
+    struct phos__rejections *feedback_rejections; /* of feedback */
     phos_worker *worker; /* makes the room that others wait for */
     phos_clock clock;    /* resolved */
     uint32_t event_bytes_max;
@@ -26,5 +27,9 @@ struct phos__logger {
 /* As phos_client_log(). */
 phos_status phos__log(struct phos__logger *logger, const phos_event *event,
                       phos_event_id *ret_id);
+/* As phos_client_feedback(); never waits for room. */
+phos_status phos__log_feedback(struct phos__logger *logger,
+                               const phos_event_id *id, phos_flag flag,
+                               phos_str comment, phos_str source);
 
 #endif

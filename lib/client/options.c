@@ -14,6 +14,7 @@
 #include "wire/url.h"
 
 static const char batch_route[] = "/api/ingest/batch";
+static const char feedback_route[] = "/api/feedback";
 static const char default_user_agent[] = "libphos/" PHOS_VERSION_TEXT;
 
 /* Numbers of 32 bits: where, the environment's name, the range. */
@@ -367,18 +368,26 @@ static phos_status copy_texts(struct phos__settings *settings)
     return PHOS_OK;
 }
 
-static phos_status make_url(struct phos__settings *settings,
-                            const struct phos__url *url)
+/* NULL: out of memory. */
+static char *make_url(const struct phos__settings *settings,
+                      const struct phos__url *url, const char *route)
 {
-    size_t bytes = url->prefix.length + sizeof(batch_route);
+    size_t length = url->prefix.length, bytes = strlen(route) + 1;
+    char *whole = phos__alloc(&settings->allocator, length + bytes);
 
-    settings->url = phos__alloc(&settings->allocator, bytes);
-    if (!settings->url)
-        return PHOS_E_NO_MEMORY;
-    memcpy(settings->url, url->prefix.data, url->prefix.length);
-    memcpy(settings->url + url->prefix.length, batch_route,
-           sizeof(batch_route));
-    return PHOS_OK;
+    if (!whole)
+        return NULL;
+    memcpy(whole, url->prefix.data, length);
+    memcpy(whole + length, route, bytes);
+    return whole;
+}
+
+static phos_status make_urls(struct phos__settings *settings,
+                             const struct phos__url *url)
+{
+    settings->url = make_url(settings, url, batch_route);
+    settings->feedback_url = make_url(settings, url, feedback_route);
+    return settings->url && settings->feedback_url ? PHOS_OK : PHOS_E_NO_MEMORY;
 }
 
 phos_status phos__settings_init(struct phos__settings *settings,
@@ -416,7 +425,7 @@ phos_status phos__settings_init(struct phos__settings *settings,
     if (status)
         return status;
 
-    status = make_url(settings, &url);
+    status = make_urls(settings, &url);
     if (!status)
         status = copy_texts(settings);
     if (status) {
@@ -436,5 +445,6 @@ void phos__settings_deinit(struct phos__settings *settings)
         phos__free(&settings->allocator,
                    *copy_at(&settings->texts, texts[i].copy));
     phos__free(&settings->allocator, settings->url);
+    phos__free(&settings->allocator, settings->feedback_url);
     memset(settings, 0, sizeof(*settings));
 }

@@ -11,7 +11,8 @@
 struct phos__settings {
     phos_options options; /* resolved; texts point into `texts` */
     phos_allocator allocator;
-    char *url; /* endpoint and batch route */
+    char *url;          /* endpoint and batch route */
+    char *feedback_url; /* endpoint and feedback route */
     struct phos__texts {
         char *endpoint, *api_key, *project_id, *proxy, *ca_file,
             *unix_socket_path, *user_agent;

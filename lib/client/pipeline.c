@@ -64,6 +64,7 @@ static bool take_answers(struct phos__pipeline *pipeline)
         phos__credential_unref(pipeline->credential);
         pipeline->credential = credential;
         phos__delivery_reconfigured(pipeline->delivery, pipeline->now_ms);
+        phos__feedback_reconfigured(pipeline->feedback, pipeline->now_ms);
     }
     while (list) {
         struct phos__exchange *next = list->next;
@@ -77,6 +78,10 @@ static bool take_answers(struct phos__pipeline *pipeline)
     for (; oldest_first; oldest_first = oldest_first->next) {
         oldest_first->is_under_way = false;
         note_answer(pipeline, oldest_first);
+        if (oldest_first->answer.request_id & PHOS__FEEDBACK_REQUEST) {
+            phos__pipeline_answer_feedback(pipeline, oldest_first);
+            continue;
+        }
         phos__pipeline_note_answer(pipeline, oldest_first);
         phos__delivery_answer(pipeline->delivery, pipeline->now_ms,
                               random->next(random->self),
@@ -95,6 +100,8 @@ static void give_up(struct phos__pipeline *pipeline)
 
     phos__pipeline_unstage_all(pipeline);
     do {
+        /* First, or what waits for an event would be sent at its verdict. */
+        phos__pipeline_give_up_feedback(pipeline);
         phos__delivery_give_up(pipeline->delivery, pipeline->now_ms);
         phos__pipeline_act(pipeline);
         has_read = false;
@@ -109,7 +116,8 @@ static bool everything_has_its_verdict(const struct phos__pipeline *pipeline)
 {
     return !pipeline->has_waiting_item && pipeline->reader.stalled_count == 0 &&
            pipeline->reader.read == phos__ring_tail(pipeline->ring) &&
-           phos__delivery_ledger(pipeline->delivery)->pending == 0;
+           phos__delivery_ledger(pipeline->delivery)->pending == 0 &&
+           phos__pipeline_feedback_ledger(pipeline).pending == 0;
 }
 
 static void end_close(struct phos__pipeline *pipeline)
@@ -118,10 +126,11 @@ static void end_close(struct phos__pipeline *pipeline)
 
     give_up(pipeline); /* hands out verdicts even where nothing is left */
     if (phos__delivery_ledger(pipeline->delivery)
-            ->by_reason[PHOS_REASON_CLOSED] > 0)
-        status = phos__delivery_state(pipeline->delivery) == PHOS_STATE_CONFIG
-                     ? PHOS_E_CONFIG
-                     : PHOS_E_TIMEOUT;
+                ->by_reason[PHOS_REASON_CLOSED] > 0 ||
+        phos__feedback_ledger(pipeline->feedback)
+                ->by_reason[PHOS_REASON_CLOSED] > 0)
+        status = phos__pipeline_is_refused(pipeline) ? PHOS_E_CONFIG
+                                                     : PHOS_E_TIMEOUT;
     phos__pipeline_hand_out_receipts(pipeline);
     phos__ring_release(&pipeline->reader);
     phos__pipeline_watch(pipeline);
@@ -191,7 +200,8 @@ static uint64_t nap(struct phos__pipeline *pipeline, uint64_t position,
 /* Decides how to sleep; returns when the next turn is due at the latest. */
 static uint64_t lie_down(struct phos__pipeline *pipeline)
 {
-    uint64_t due_ms = phos__delivery_due_ms(pipeline->delivery);
+    uint64_t due_ms = phos__min_u64(phos__delivery_due_ms(pipeline->delivery),
+                                    phos__pipeline_feedback_due_ms(pipeline));
     uint64_t now_ms = pipeline->now_ms;
     uint32_t deep_ms = pipeline->options.deep_sleep_after_ms;
     uint64_t linger_ms = pipeline->options.delivery.linger_ms;
@@ -352,10 +362,13 @@ static bool copy_texts(struct phos__pipeline *pipeline)
     pipeline->url = phos__strdup(allocator, options->url);
     pipeline->user_agent = phos__strdup(allocator, options->user_agent);
     pipeline->credential = phos__credential_create(allocator, options->api_key);
+    pipeline->feedback_url = phos__strdup(allocator, options->feedback_url);
     options->api_key = phos_str_make(NULL, 0);
-    if (!pipeline->url || !pipeline->user_agent || !pipeline->credential)
+    if (!pipeline->url || !pipeline->feedback_url || !pipeline->user_agent ||
+        !pipeline->credential)
         return false;
     options->url.data = pipeline->url;
+    options->feedback_url.data = pipeline->feedback_url;
     options->user_agent.data = pipeline->user_agent;
     if (options->project_id.data) {
         pipeline->project_id = phos__strdup(allocator, options->project_id);
@@ -426,7 +439,8 @@ phos_status phos__pipeline_create(const struct phos__pipeline_options *options,
         !phos__stage_init(&pipeline->stage, allocator,
                           options->delivery.batch_events_max + 1) ||
         phos__delivery_create(&options->delivery, allocator,
-                              &pipeline->delivery))
+                              &pipeline->delivery) ||
+        !phos__pipeline_make_feedback(pipeline))
         goto fail;
     capacity = phos__delivery_capacity(pipeline->delivery);
     pipeline->events =
@@ -470,6 +484,7 @@ void phos__pipeline_destroy(struct phos__pipeline *pipeline)
         return;
     allocator = pipeline->allocator;
     free_parked(pipeline);
+    phos__pipeline_unmake_feedback(pipeline);
     if (pipeline->exchanges)
         for (uint32_t i = 0; i < pipeline->options.delivery.in_flight_max; i++)
             phos__exchange_deinit(&pipeline->exchanges[i], &allocator);
@@ -482,6 +497,7 @@ void phos__pipeline_destroy(struct phos__pipeline *pipeline)
     phos__credential_unref(pipeline->credential);
     phos__credential_unref(pipeline->new_credential);
     phos__free(&allocator, pipeline->url);
+    phos__free(&allocator, pipeline->feedback_url);
     phos__free(&allocator, pipeline->user_agent);
     phos__free(&allocator, pipeline->project_id);
     pthread_cond_destroy(&pipeline->changed);

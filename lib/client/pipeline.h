@@ -7,6 +7,9 @@
  *   turn:  answers, commands ─► machine ─► actions ─► transport, receipts
  *          ring ─► record ─► JSON ──┘                 ring: release
  *
+ * Feedback goes the same way beside it, through a machine and a file of its
+ * own.
+ *
  * What other threads may call takes the pipeline's lock or is a ring's
  * business; everything else belongs to the thread that calls turn.
  */
@@ -29,7 +32,8 @@ struct phos__pipeline_options {
     struct phos__delivery_options delivery;
     uint32_t deep_sleep_after_ms;
     uint32_t request_timeout_ms;
-    phos_str url; /* of the batch route */
+    phos_str url;          /* of the batch route */
+    phos_str feedback_url; /* of the feedback route */
     phos_str api_key;
     phos_str user_agent;
     phos_str project_id; /* data NULL: left out */
@@ -86,12 +90,12 @@ void phos__pipeline_close(struct phos__pipeline *pipeline, uint32_t timeout_ms);
  * first. */
 bool phos__pipeline_wait_closed(struct phos__pipeline *pipeline,
                                 uint64_t grace_ms);
-/* The close's result. A worker that does not answer is told to send nothing
- * more, and what it has not told is counted as it can be: unread events as
- * dropped, pending ones as unknown. */
+/* The close's result, and of the report the ledgers and the error. A worker
+ * that does not answer is told to send nothing more, and what it has not told
+ * is counted as it can be: unread events as dropped, pending ones as unknown.
+ */
 phos_status phos__pipeline_close_report(struct phos__pipeline *pipeline,
-                                        phos_ledger *ret_ledger,
-                                        phos_error *ret_last_error);
+                                        phos_close_report *ret_report);
 
 /* From now on nothing lingers. Signal handlers too. */
 void phos__pipeline_drain(struct phos__pipeline *pipeline);

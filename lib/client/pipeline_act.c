@@ -101,7 +101,8 @@ static bool build_body(struct phos__pipeline *pipeline,
 }
 
 static void fill_request(struct phos__pipeline *pipeline,
-                         struct phos__exchange *exchange, uint64_t id)
+                         struct phos__exchange *exchange, uint64_t id,
+                         phos_str url)
 {
     phos_request *request = &exchange->request;
 
@@ -121,7 +122,7 @@ static void fill_request(struct phos__pipeline *pipeline,
     request->struct_size = sizeof(*request);
     request->id = id;
     request->method = PHOS_STR("POST");
-    request->url = pipeline->options.url;
+    request->url = url;
     request->headers = exchange->headers;
     request->header_count = PHOS__EXCHANGE_HEADERS;
     request->body =
@@ -130,7 +131,8 @@ static void fill_request(struct phos__pipeline *pipeline,
     request->reply_bytes_max = PHOS__EXCHANGE_REPLY_BYTES_MAX;
 }
 
-static struct phos__exchange *idle_exchange(struct phos__pipeline *pipeline)
+struct phos__exchange *
+phos__pipeline_idle_exchange(struct phos__pipeline *pipeline)
 {
     for (uint32_t i = 0; i < pipeline->options.delivery.in_flight_max; i++)
         if (!pipeline->exchanges[i].is_under_way)
@@ -168,12 +170,29 @@ static void answer_not_sent(struct phos__pipeline *pipeline,
     phos__pipeline_note_unsent(pipeline);
 }
 
+void phos__pipeline_submit(struct phos__pipeline *pipeline,
+                           struct phos__exchange *exchange, uint64_t request_id,
+                           phos_str url, bool is_repeat)
+{
+    const phos_transport *transport = pipeline->options.ports.transport;
+    phos_status status;
+
+    exchange->sent_us = phos__pipeline_now_us(pipeline);
+    exchange->wall_s = (int64_t)(pipeline->timebase.wall_us / 1000000);
+    fill_request(pipeline, exchange, request_id, url);
+    pipeline->published.stats.requests++;
+    pipeline->published.stats.retries += is_repeat;
+    exchange->is_under_way = true;
+    status = transport->submit(transport->user_data, &exchange->request,
+                               phos__exchange_reply, exchange);
+    if (status)
+        phos__exchange_fail(exchange, status, phos_status_text(status));
+}
+
 static void send(struct phos__pipeline *pipeline,
                  const struct phos__action *action)
 {
-    const phos_transport *transport = pipeline->options.ports.transport;
-    struct phos__exchange *exchange = idle_exchange(pipeline);
-    phos_status status;
+    struct phos__exchange *exchange = phos__pipeline_idle_exchange(pipeline);
 
     if (!exchange || !build_body(pipeline, action, &exchange->body)) {
         answer_not_sent(pipeline, action->request_id);
@@ -182,22 +201,12 @@ static void send(struct phos__pipeline *pipeline,
     exchange->event_count = action->event_count;
     for (uint32_t i = 0; i < action->event_count; i++)
         memcpy(exchange->ids[i], pipeline->events[action->events[i]].id, 16);
-    exchange->sent_us = phos__pipeline_now_us(pipeline);
-    exchange->wall_s = (int64_t)(pipeline->timebase.wall_us / 1000000);
-    fill_request(pipeline, exchange, action->request_id);
     note_first_sends(pipeline, action);
-
-    pipeline->published.stats.requests++;
-    if (action->is_repeat)
-        pipeline->published.stats.retries++;
-    exchange->is_under_way = true;
-    status = transport->submit(transport->user_data, &exchange->request,
-                               phos__exchange_reply, exchange);
-    if (status)
-        phos__exchange_fail(exchange, status, phos_status_text(status));
+    phos__pipeline_submit(pipeline, exchange, action->request_id,
+                          pipeline->options.url, action->is_repeat);
 }
 
-static void cancel(struct phos__pipeline *pipeline, uint64_t request_id)
+void phos__pipeline_cancel(struct phos__pipeline *pipeline, uint64_t request_id)
 {
     const phos_transport *transport = pipeline->options.ports.transport;
 
@@ -256,10 +265,12 @@ static void conclude(struct phos__pipeline *pipeline,
     else if (event->record) /* else its producer may yet write */
         phos__ring_finish(&pipeline->reader, action->position);
     event->record = NULL;
+    phos__feedback_event_ended(pipeline->feedback, pipeline->now_ms,
+                               action->receipt.id.bytes,
+                               action->receipt.outcome);
 }
 
-/* Carries out what the machine wants now; false: nothing. */
-bool phos__pipeline_act(struct phos__pipeline *pipeline)
+static bool act_on_events(struct phos__pipeline *pipeline)
 {
     struct phos__action action;
     bool has_acted = false;
@@ -271,7 +282,7 @@ bool phos__pipeline_act(struct phos__pipeline *pipeline)
             send(pipeline, &action);
             break;
         case PHOS__ACTION_CANCEL:
-            cancel(pipeline, action.request_id);
+            phos__pipeline_cancel(pipeline, action.request_id);
             break;
         case PHOS__ACTION_PARK:
             park(pipeline, &action);
@@ -286,5 +297,16 @@ bool phos__pipeline_act(struct phos__pipeline *pipeline)
             break;
         }
     }
+    return has_acted;
+}
+
+bool phos__pipeline_act(struct phos__pipeline *pipeline)
+{
+    bool has_acted = false;
+
+    /* A verdict sets feedback free, and the end of feedback a place for a
+     * request. */
+    while (act_on_events(pipeline) | phos__pipeline_act_on_feedback(pipeline))
+        has_acted = true;
     return has_acted;
 }

@@ -5,6 +5,7 @@
 
 #include "base/saturate.h"
 #include "client/pipeline_state.h"
+#include "wire/feedback_record.h"
 #include "wire/url.h"
 
 static uint64_t monotonic_us(const struct phos__pipeline *pipeline)
@@ -98,21 +99,19 @@ bool phos__pipeline_wait(struct phos__pipeline *pipeline,
  * from its log calls before. */
 static uint64_t settled_below(struct phos__pipeline *pipeline)
 {
-    uint64_t position = phos__ring_read_below(&pipeline->reader);
-    uint64_t oldest = phos__delivery_oldest(pipeline->delivery);
+    uint64_t position = phos__pipeline_read_below(pipeline);
+    uint64_t oldest[] = { phos__delivery_oldest(pipeline->delivery),
+                          phos__pipeline_oldest_feedback(pipeline) };
 
-    if (oldest != UINT64_MAX && (int64_t)(oldest - position) < 0)
-        position = oldest;
-    if (pipeline->has_waiting_item &&
-        (int64_t)(pipeline->waiting_item.position - position) < 0)
-        position = pipeline->waiting_item.position;
+    for (unsigned i = 0; i < 2; i++)
+        if (oldest[i] != UINT64_MAX && (int64_t)(oldest[i] - position) < 0)
+            position = oldest[i];
     return position;
 }
 
 void phos__pipeline_settle(struct phos__pipeline *pipeline)
 {
-    bool is_config =
-        phos__delivery_state(pipeline->delivery) == PHOS_STATE_CONFIG;
+    bool is_config = phos__pipeline_is_refused(pipeline);
     struct phos__ticket **link;
     uint64_t position;
     bool any_done = false;
@@ -169,6 +168,12 @@ bool phos__pipeline_wait_closed(struct phos__pipeline *pipeline,
     return is_closed;
 }
 
+bool phos__pipeline_is_refused(const struct phos__pipeline *pipeline)
+{
+    return phos__delivery_state(pipeline->delivery) == PHOS_STATE_CONFIG ||
+           phos__feedback_state(pipeline->feedback) == PHOS_STATE_CONFIG;
+}
+
 static void publish(struct phos__pipeline *pipeline, phos_state state)
 {
     struct phos__published *published = &pipeline->published;
@@ -177,8 +182,10 @@ static void publish(struct phos__pipeline *pipeline, phos_state state)
 
     stats->state = state;
     stats->ledger = *phos__delivery_ledger(delivery);
+    stats->feedback = phos__pipeline_feedback_ledger(pipeline);
     stats->parked_bytes = phos__delivery_parked_bytes(delivery);
-    stats->in_flight = phos__delivery_in_flight(delivery);
+    stats->in_flight =
+        phos__delivery_in_flight(delivery) + phos__delivery_lent(delivery);
     phos__delivery_batches(delivery, &stats->batches, &stats->batch_events);
     stats->stalled_record_age_ms =
         phos__ring_stalled_age_ms(&pipeline->reader, pipeline->now_ms);
@@ -190,13 +197,15 @@ static void publish(struct phos__pipeline *pipeline, phos_state state)
 
 void phos__pipeline_publish(struct phos__pipeline *pipeline)
 {
-    bool is_closing;
+    phos_state state = phos__pipeline_is_refused(pipeline)
+                           ? PHOS_STATE_CONFIG
+                           : phos__delivery_state(pipeline->delivery);
 
     lock(pipeline);
-    is_closing = pipeline->is_closing;
+    if (pipeline->is_closing)
+        state = PHOS_STATE_CLOSING;
     unlock(pipeline);
-    publish(pipeline, is_closing ? PHOS_STATE_CLOSING
-                                 : phos__delivery_state(pipeline->delivery));
+    publish(pipeline, state);
 }
 
 void phos__pipeline_tell_closed(struct phos__pipeline *pipeline,
@@ -217,42 +226,59 @@ void phos__pipeline_tell_closed(struct phos__pipeline *pipeline,
     unlock(pipeline);
 }
 
+/* What the worker does not answer for: what is pending may have arrived, what
+ * it has not read was never sent. */
+static void count_events_left(phos_ledger *ledger, uint64_t unread)
+{
+    ledger->unknown += ledger->pending;
+    ledger->by_reason[PHOS_REASON_CLOSED] += ledger->pending + unread;
+    ledger->pending = 0;
+    ledger->accepted += unread;
+    ledger->dropped += unread;
+}
+
+static void count_feedback_left(phos_feedback_ledger *ledger, uint64_t unread)
+{
+    ledger->unknown += ledger->pending;
+    ledger->by_reason[PHOS_REASON_CLOSED] += ledger->pending + unread;
+    ledger->pending = 0;
+    ledger->accepted += unread;
+    ledger->dropped += unread;
+}
+
 /* What the worker has told, and, if it does not answer, what it would have to
  * tell of the rest. Under the lock. */
 static void make_report(struct phos__pipeline *pipeline)
 {
     struct phos__published published;
-    phos_ledger *ledger = &published.stats.ledger;
+    uint64_t events, feedback;
 
     phos__snapshot_read(&pipeline->snapshot, &published, sizeof(published));
     if (!pipeline->is_closed) {
-        uint64_t unread = published.untold +
-                          phos__ring_count_from(pipeline->ring, published.read);
-
+        events = phos__ring_count_from(pipeline->ring, published.read,
+                                       phos__feedback_record_is, &feedback);
         pipeline->is_abandoned = true;
         pipeline->close_status = PHOS_E_TIMEOUT;
-        ledger->unknown += ledger->pending;
-        ledger->by_reason[PHOS_REASON_CLOSED] += ledger->pending + unread;
-        ledger->pending = 0;
-        ledger->accepted += unread;
-        ledger->dropped += unread;
+        count_events_left(&published.stats.ledger, events + published.untold);
+        count_feedback_left(&published.stats.feedback, feedback);
     }
-    pipeline->report_ledger = *ledger;
-    pipeline->report_error = published.stats.last_error;
+    pipeline->report.ledger = published.stats.ledger;
+    pipeline->report.feedback = published.stats.feedback;
+    pipeline->report.last_error = published.stats.last_error;
     pipeline->has_report = true;
 }
 
 phos_status phos__pipeline_close_report(struct phos__pipeline *pipeline,
-                                        phos_ledger *ret_ledger,
-                                        phos_error *ret_last_error)
+                                        phos_close_report *ret_report)
 {
     phos_status status;
 
     lock(pipeline);
     if (!pipeline->has_report)
         make_report(pipeline);
-    *ret_ledger = pipeline->report_ledger;
-    *ret_last_error = pipeline->report_error;
+    ret_report->ledger = pipeline->report.ledger;
+    ret_report->feedback = pipeline->report.feedback;
+    ret_report->last_error = pipeline->report.last_error;
     status = pipeline->close_status;
     unlock(pipeline);
     return status;

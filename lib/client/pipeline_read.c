@@ -6,26 +6,25 @@
 
 #include "base/saturate.h"
 #include "client/pipeline_state.h"
+#include "wire/feedback_record.h"
 #include "wire/record.h"
 
-/* The record's time becomes Unix time in place: one store, so a successor
- * finds either form whole. */
-static void fix_time(struct phos__pipeline *pipeline,
-                     struct phos__held_event *event)
+/* In place with one store, so a successor finds either form whole. */
+void phos__pipeline_fix_time(struct phos__pipeline *pipeline, uint8_t *record,
+                             uint64_t *ret_time_us, uint64_t *ret_logged_us)
 {
-    uint64_t time = phos__record_time(event->record);
+    uint64_t time = phos__record_time(record);
     uint64_t age_us;
 
     if (time & PHOS__TIME_RAW) {
         age_us = phos__timebase_age_us(&pipeline->timebase, time);
         time = phos__sub_sat_u64(pipeline->timebase.wall_us, age_us);
-        memcpy(event->record, &time, sizeof(time));
+        memcpy(record, &time, sizeof(time));
     } else {
         age_us = phos__sub_sat_u64(pipeline->timebase.wall_us, time);
     }
-    event->time_us = time;
-    event->logged_us =
-        phos__sub_sat_u64(phos__pipeline_now_us(pipeline), age_us);
+    *ret_time_us = time;
+    *ret_logged_us = phos__sub_sat_u64(phos__pipeline_now_us(pipeline), age_us);
 }
 
 static void describe(struct phos__pipeline *pipeline,
@@ -41,7 +40,8 @@ static void describe(struct phos__pipeline *pipeline,
     arrival->position = item->position;
     arrival->record_bytes = item->bytes + PHOS__RING_STAMP_BYTES;
     if (phos__record_read(item->record, item->bytes, view)) {
-        fix_time(pipeline, event);
+        phos__pipeline_fix_time(pipeline, event->record, &event->time_us,
+                                &event->logged_us);
         arrival->cookie = view->cookie;
         arrival->id_is_chosen = view->has_event_id;
     } else {
@@ -67,7 +67,7 @@ static bool next_item(struct phos__pipeline *pipeline,
     return phos__ring_read(&pipeline->reader, pipeline->now_ms, item);
 }
 
-/* Tells the machine of one event; false: no memory now, it waits. */
+/* Tells a machine of one record; false: no memory now, it waits. */
 static bool take(struct phos__pipeline *pipeline,
                  const struct phos__ring_item *item)
 {
@@ -76,6 +76,10 @@ static bool take(struct phos__pipeline *pipeline,
     struct phos__arrival arrival;
     uint32_t index;
 
+    if (phos__feedback_record_is(item->record, item->bytes)) {
+        phos__pipeline_take_feedback(pipeline, item);
+        return true;
+    }
     describe(pipeline, item, &event, &view, &arrival);
     if (!arrival.is_damaged) {
         phos__stage_begin(&pipeline->stage);
@@ -127,6 +131,16 @@ uint32_t phos__pipeline_read_batch(struct phos__pipeline *pipeline)
     return count;
 }
 
+uint64_t phos__pipeline_read_below(const struct phos__pipeline *pipeline)
+{
+    uint64_t position = phos__ring_read_below(&pipeline->reader);
+
+    if (pipeline->has_waiting_item &&
+        (int64_t)(pipeline->waiting_item.position - position) < 0)
+        position = pipeline->waiting_item.position;
+    return position;
+}
+
 /* ---- at the end ---- */
 
 /* Log calls that have claimed their place and not finished: the ring is
@@ -154,6 +168,11 @@ bool phos__pipeline_take_unsent(struct phos__pipeline *pipeline)
 
     if (!next_item(pipeline, &item))
         return false;
+    if (phos__feedback_record_is(item.record, item.bytes)) {
+        phos__ring_finish(&pipeline->reader, item.position);
+        phos__feedback_drop(pipeline->feedback, PHOS_REASON_CLOSED);
+        return true;
+    }
     describe(pipeline, &item, &event, &view, &arrival);
     pipeline->events[phos__delivery_take(pipeline->delivery, pipeline->now_ms,
                                          &arrival)] = event;

@@ -8,6 +8,7 @@
 #include "base/saturate.h"
 
 enum { DURATION_BYTES = 24, STATE_BYTES = 112, LOSSES_BYTES = 256 };
+enum { FEEDBACK_CAUSE_BYTES = 128 }; /* so that the advice is not cut off */
 
 /* ---- reasons ---- */
 
@@ -277,4 +278,31 @@ void phos__words(const struct phos__watch_line *line, const phos_error *cause,
         say_high_water(line, ring_bytes, ret_diagnostic);
     else
         say_stall(line, cause, ring_bytes, ret_diagnostic);
+}
+
+void phos__words_of_feedback(phos_state state, const phos_error *cause,
+                             phos_diagnostic *ret_diagnostic)
+{
+    phos_error *error = &ret_diagnostic->error;
+
+    memset(ret_diagnostic, 0, sizeof(*ret_diagnostic));
+    ret_diagnostic->struct_size = sizeof(*ret_diagnostic);
+    ret_diagnostic->code = PHOS_DIAGNOSTIC_FEEDBACK;
+    if (state == PHOS_STATE_CONFIG) {
+        ret_diagnostic->severity = PHOS_SEVERITY_ERROR;
+        phos__error_set(error, PHOS_E_CONFIG, cause->origin, cause->code,
+                        "feedback is refused (%.*s); it is kept; check "
+                        "api_key, and whether endpoint has /api/feedback",
+                        cut(cause->text, FEEDBACK_CAUSE_BYTES), cause->text);
+    } else if (state == PHOS_STATE_OUTAGE) {
+        ret_diagnostic->severity = PHOS_SEVERITY_WARNING;
+        phos__error_set(error, PHOS_E_NETWORK, cause->origin, cause->code,
+                        "feedback is not delivered (%.*s); it is kept and "
+                        "tried again",
+                        cut(cause->text, FEEDBACK_CAUSE_BYTES), cause->text);
+    } else {
+        ret_diagnostic->severity = PHOS_SEVERITY_INFO;
+        phos__error_set(error, PHOS_OK, PHOS_ORIGIN_PHOS, 0,
+                        "feedback is delivered again");
+    }
 }

@@ -13,4 +13,8 @@
 void phos__words(const struct phos__watch_line *line, const phos_error *cause,
                  uint64_t ring_bytes, phos_diagnostic *ret_diagnostic);
 
+/* `state`: what feedback has entered, because of `cause`. */
+void phos__words_of_feedback(phos_state state, const phos_error *cause,
+                             phos_diagnostic *ret_diagnostic);
+
 #endif

@@ -556,7 +556,12 @@ uint64_t phos__delivery_parked_bytes(const struct phos__delivery *delivery)
 
 uint32_t phos__delivery_in_flight(const struct phos__delivery *delivery)
 {
-    return delivery->flying_count + delivery->lent_count;
+    return delivery->flying_count;
+}
+
+uint32_t phos__delivery_lent(const struct phos__delivery *delivery)
+{
+    return delivery->lent_count;
 }
 
 static bool has_id(const struct phos__delivery *delivery, uint32_t event,

@@ -169,8 +169,9 @@ bool phos__delivery_holds(const struct phos__delivery *delivery,
 const phos_ledger *phos__delivery_ledger(const struct phos__delivery *delivery);
 phos_state phos__delivery_state(const struct phos__delivery *delivery);
 uint64_t phos__delivery_parked_bytes(const struct phos__delivery *delivery);
-/* Requests under way, those lent included. */
 uint32_t phos__delivery_in_flight(const struct phos__delivery *delivery);
+/* Requests of others under way. */
+uint32_t phos__delivery_lent(const struct phos__delivery *delivery);
 /* The least position among events without a verdict; UINT64_MAX: none. */
 uint64_t phos__delivery_oldest(const struct phos__delivery *delivery);
 /* What the service lets through now: events a minute as learned from 429 (0:

@@ -227,7 +227,7 @@ void phos__feedback_give_up(struct phos__feedback *feedback)
 
 /* ---- actions ---- */
 
-static bool next_news(struct phos__feedback *feedback,
+static bool next_news(struct phos__feedback *feedback, uint64_t now_ms,
                       struct phos__feedback_action *ret_action)
 {
     if (phos__opinion_free_ended(feedback, &ret_action->index)) {
@@ -239,12 +239,16 @@ static bool next_news(struct phos__feedback *feedback,
         ret_action->request_id = feedback->cancels[--feedback->cancel_count];
         return true;
     }
-    if (feedback->state == feedback->told_state)
+    /* What comes and goes is not told each time; its end, if it was told. */
+    if (feedback->state == feedback->told_state ||
+        (feedback->state != PHOS_STATE_RUNNING &&
+         now_ms < feedback->tell_due_ms))
         return false;
+    if (feedback->state != PHOS_STATE_RUNNING)
+        feedback->tell_due_ms = now_ms + PHOS__FEEDBACK_TELL_GAP_MS;
     feedback->told_state = feedback->state;
     ret_action->kind = PHOS__FEEDBACK_STATE;
     ret_action->state = feedback->state;
-    ret_action->http_status = feedback->state_http_status;
     return true;
 }
 
@@ -255,18 +259,22 @@ bool phos__feedback_next(struct phos__feedback *feedback, uint64_t now_ms,
     if (now_ms >= feedback->expiry_check_ms)
         expire(feedback, now_ms);
     phos__feedback_look_up(feedback, now_ms);
-    return next_news(feedback, ret_action) ||
+    return next_news(feedback, now_ms, ret_action) ||
            phos__feedback_next_send(feedback, now_ms, ret_action);
 }
 
 uint64_t phos__feedback_due_ms(const struct phos__feedback *feedback)
 {
+    uint64_t due_ms = UINT64_MAX;
+
     if (feedback->ended_first != PHOS__NOBODY || feedback->cancel_count > 0)
         return 0;
-    return feedback->first == PHOS__NOBODY
-               ? UINT64_MAX
-               : phos__min_u64(feedback->send_due_ms,
-                               feedback->expiry_check_ms);
+    if (feedback->first != PHOS__NOBODY)
+        due_ms =
+            phos__min_u64(feedback->send_due_ms, feedback->expiry_check_ms);
+    if (feedback->state != feedback->told_state)
+        due_ms = phos__min_u64(due_ms, feedback->tell_due_ms);
+    return due_ms;
 }
 
 /* ---- what it knows ---- */

@@ -29,7 +29,9 @@ enum {
     PHOS__FEEDBACK_POISON_FAILURES = 12,
     /* Ids of events that were refused or dropped: remembered so that feedback
      * on them is not sent in vain. */
-    PHOS__FEEDBACK_LOST_MAX = 1024
+    PHOS__FEEDBACK_LOST_MAX = 1024,
+    /* A pause or an outage is told no sooner after the one before. */
+    PHOS__FEEDBACK_TELL_GAP_MS = 10000
 };
 
 /* In the ids of its requests, so that they differ from delivery's. */
@@ -63,7 +65,6 @@ struct phos__feedback_action {
     uint64_t request_id; /* SEND, CANCEL */
     bool is_repeat;      /* SEND: it was sent before */
     phos_state state;    /* STATE: RUNNING, OUTAGE or CONFIG, of feedback */
-    int http_status;     /* STATE: of the answer that caused it; 0: none */
 };
 
 /* Returns PHOS_OK or PHOS_E_NO_MEMORY. Delivery outlives it. */

@@ -15,10 +15,9 @@ enum {
 /* ---- states ---- */
 
 static void enter(struct phos__feedback *feedback, uint64_t now_ms,
-                  phos_state state, int http_status)
+                  phos_state state)
 {
     feedback->state = state;
-    feedback->state_http_status = http_status;
     feedback->probes_failed = 0;
     phos__feedback_note_pause(feedback, now_ms);
 }
@@ -29,7 +28,7 @@ static void recover(struct phos__feedback *feedback, uint64_t now_ms)
     feedback->failures_in_row = 0;
     if (feedback->state == PHOS_STATE_RUNNING)
         return;
-    enter(feedback, now_ms, PHOS_STATE_RUNNING, 0);
+    enter(feedback, now_ms, PHOS_STATE_RUNNING);
     for (uint32_t index = feedback->first; index != PHOS__NOBODY;
          index = phos__opinion(feedback, index)->next)
         if (phos__opinion(feedback, index)->unknown == 0)
@@ -120,7 +119,7 @@ static void failed(struct phos__feedback *feedback, uint64_t now_ms,
         feedback->failures_in_row++;
     if (feedback->state == PHOS_STATE_RUNNING &&
         feedback->failures_in_row >= OUTAGE_FAILURES) {
-        enter(feedback, now_ms, PHOS_STATE_OUTAGE, answer->http_status);
+        enter(feedback, now_ms, PHOS_STATE_OUTAGE);
         feedback->probe_due_ms = o->due_ms;
     } else if (o->is_probe) {
         feedback->probe_due_ms =
@@ -152,14 +151,14 @@ static void event_unknown(struct phos__feedback *feedback, uint64_t now_ms,
 }
 
 static void misconfigured(struct phos__feedback *feedback, uint64_t now_ms,
-                          uint32_t index, const struct phos__answer *answer)
+                          uint32_t index)
 {
     struct phos__opinion *o = phos__opinion(feedback, index);
 
     o->due_ms = now_ms;
     phos__opinion_enter(feedback, index, PHOS__OPINION_READY);
     if (feedback->state != PHOS_STATE_CONFIG)
-        enter(feedback, now_ms, PHOS_STATE_CONFIG, answer->http_status);
+        enter(feedback, now_ms, PHOS_STATE_CONFIG);
     else if (o->is_probe)
         feedback->probes_failed++;
     else
@@ -210,7 +209,7 @@ static void decide(struct phos__feedback *feedback, uint64_t now_ms,
         refuse(feedback, now_ms, index, PHOS_REASON_INVALID);
         break;
     case PHOS__VERDICT_CONFIG:
-        misconfigured(feedback, now_ms, index, answer);
+        misconfigured(feedback, now_ms, index);
         break;
     }
 }

@@ -62,7 +62,7 @@ struct phos__feedback {
 
     phos_state state;
     phos_state told_state;
-    int state_http_status;
+    uint64_t tell_due_ms; /* no sooner again */
     uint64_t turn;
     uint64_t last_request_id;
     uint64_t successes;

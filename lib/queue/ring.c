@@ -459,15 +459,25 @@ bool phos__ring_sleep(struct phos__ring_reader *reader)
     return false;
 }
 
-uint64_t phos__ring_count_from(const struct phos__ring *ring, uint64_t read)
+uint64_t phos__ring_count_from(const struct phos__ring *ring, uint64_t read,
+                               phos__ring_kind_fn *is_of_kind,
+                               uint64_t *ret_of_kind)
 {
     uint64_t tail = tail_of(ring, memory_order_acquire);
     uint64_t position = next_stamp(ring, read, tail);
     uint64_t count = 0;
 
+    *ret_of_kind = 0;
     while (position != tail) {
-        count++;
-        position = next_stamp(ring, look(ring, position, tail).end, tail);
+        struct found found = look(ring, position, tail);
+
+        if (found.state == PHOS__RING_PUBLISHED &&
+            is_of_kind((uint8_t *)(phos__ring_stamp_at(ring, position) + 1),
+                       found.bytes))
+            ++*ret_of_kind;
+        else
+            count++;
+        position = next_stamp(ring, found.end, tail);
     }
     return count;
 }

@@ -338,9 +338,16 @@ void phos__ring_nap(struct phos__ring_reader *reader, uint64_t position);
  */
 bool phos__ring_sleep(struct phos__ring_reader *reader);
 
+/* Whether a record is of a kind of its own; of its bytes it looks only at what
+ * the consumer never writes. */
+typedef bool phos__ring_kind_fn(const uint8_t *record, size_t bytes);
+
 /* Counts records between `read` and tail that are published or claimed, from
- * any thread, once the ring is closed and its consumer is known to be stuck.
- * What is reserved and not yet claimed is stepped over. */
-uint64_t phos__ring_count_from(const struct phos__ring *ring, uint64_t read);
+ * any thread, once the ring is closed and its consumer is known to be stuck:
+ * published ones of the kind in *ret_of_kind, all others in the result. What is
+ * reserved and not yet claimed is stepped over. */
+uint64_t phos__ring_count_from(const struct phos__ring *ring, uint64_t read,
+                               phos__ring_kind_fn *is_of_kind,
+                               uint64_t *ret_of_kind);
 
 #endif

@@ -11,6 +11,7 @@
 
 struct phos__tally {
     _Atomic uint64_t disabled, sampled, truncated;
+    _Atomic uint64_t feedback; /* calls with a client that is disabled */
     _Atomic uint64_t nameless; /* sampled or not, that had no id to go by */
 };
 
@@ -30,7 +31,8 @@ static inline phos_discards
 phos__tally_discards(const struct phos__tally *tally)
 {
     return (phos_discards){ .disabled = phos__tally_get(&tally->disabled),
-                            .sampled = phos__tally_get(&tally->sampled) };
+                            .sampled = phos__tally_get(&tally->sampled),
+                            .feedback = phos__tally_get(&tally->feedback) };
 }
 
 #endif

@@ -233,6 +233,24 @@ void c_callbacks_and_functions_do_not_mix(void **)
     assert_int_equal(phos::client::open(options, client), PHOS_E_INVALID);
 }
 
+void feedback_is_given_in_one_call(void **)
+{
+    service there;
+    phos::options options = there.options();
+    phos::client client;
+    phos::event_id id;
+
+    assert_int_equal(phos::client::open(options, client), PHOS_OK);
+    assert_int_equal(client.log(phos::event("a", "b"), &id), PHOS_OK);
+    assert_int_equal(client.feedback(id, PHOS_FLAG_FAILURE, "too short"),
+                     PHOS_OK);
+    assert_int_equal(client.flush(seconds(30)), PHOS_OK);
+    assert_int_equal(there.bodies().size(), 2);
+    assert_non_null(strstr(there.bodies()[1].c_str(),
+                           "\"flag\":\"failure\",\"comment\":\"too short\","
+                           "\"source\":\"user\"}"));
+}
+
 void a_client_of_nothing_is_closed(void **)
 {
     phos::client client;
@@ -241,6 +259,8 @@ void a_client_of_nothing_is_closed(void **)
     client.begin_shutdown();
     assert_false(static_cast<bool>(client));
     assert_int_equal(client.log(phos::event("a", "b")), PHOS_E_CLOSED);
+    assert_int_equal(client.feedback(phos::event_id(), PHOS_FLAG_SUCCESS),
+                     PHOS_E_CLOSED);
     assert_int_equal(client.flush(seconds(1)), PHOS_E_CLOSED);
     assert_int_equal(client.close(seconds(1)), PHOS_E_CLOSED);
     assert_int_equal(client.set_api_key("ph_new"), PHOS_E_CLOSED);
@@ -517,6 +537,7 @@ int main()
         cmocka_unit_test(session_ids_are_strings),
         cmocka_unit_test(a_client_that_cannot_open_says_why),
         cmocka_unit_test(c_callbacks_and_functions_do_not_mix),
+        cmocka_unit_test(feedback_is_given_in_one_call),
         cmocka_unit_test(a_client_of_nothing_is_closed),
         cmocka_unit_test(a_moved_client_goes_on_elsewhere),
         cmocka_unit_test(the_destructor_closes_in_order),

@@ -161,7 +161,8 @@ static phos_client *open_client(void)
     return phos_client_open(&options, &client) == PHOS_OK ? client : NULL;
 }
 
-/* Returns how many were accepted. Kinds of events and of calls take turns. */
+/* Returns how many events were accepted. Kinds of events and of calls take
+ * turns, feedback among them. */
 static uint64_t log_many(phos_client *client, uint64_t count)
 {
     static const phos_str tags[] = { { "prod", 4 }, { "eu", 2 } };
@@ -191,6 +192,10 @@ static uint64_t log_many(phos_client *client, uint64_t count)
             ;
         accepted += phos_client_log(client, i % 4 ? &plain : &rich,
                                     i % 2 ? &id : NULL) == PHOS_OK;
+        if (i % 64 == 1 && phos_client_feedback(client, &id, PHOS_FLAG_SUCCESS,
+                                                PHOS_STR("as asked"),
+                                                PHOS_STR("judge")) != PHOS_OK)
+            _exit(4);
     }
     while (finished - before < accepted)
         ;

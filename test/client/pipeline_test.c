@@ -101,6 +101,7 @@ static struct phos__pipeline_options world_options(struct world *world)
                       .ring_bytes = PHOS__RING_BYTES_MIN },
         .request_timeout_ms = 30000,
         .url = PHOS_STR("http://127.0.0.1:1/api/ingest/batch"),
+        .feedback_url = PHOS_STR("http://127.0.0.1:1/api/feedback"),
         .api_key = PHOS_STR("key"),
         .user_agent = PHOS_STR("test"),
         .rejections = &world->rejections,

@@ -182,6 +182,8 @@ static void parse_body(struct fault_request *request)
         request->events = json_incref(events);
     else if (json_is_object(body) && json_object_get(body, "input"))
         request->events = json_pack("[O]", body);
+    else if (json_is_object(body) && json_object_get(body, "flag"))
+        request->feedback = json_incref(body);
     json_decref(body);
 }
 

@@ -42,6 +42,8 @@ struct fault_server {
     json_t *events; /* id: {"stored": n, "sent": n, "event": {…}} */
     size_t event_count;
     uint64_t arrivals;
+    json_t *feedback; /* array */
+    uint64_t feedback_count, early_feedback;
     char *raw;
     size_t raw_bytes;
 };

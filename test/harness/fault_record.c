@@ -142,6 +142,21 @@ json_t *fault_server_all_events(struct fault_server *server)
     return all;
 }
 
+json_t *fault_server_feedback(struct fault_server *server)
+{
+    json_t *feedback;
+
+    pthread_mutex_lock(&server->lock);
+    feedback = json_deep_copy(server->feedback);
+    pthread_mutex_unlock(&server->lock);
+    return feedback;
+}
+
+uint64_t fault_server_early_feedback(struct fault_server *server)
+{
+    return read_counter(server, &server->early_feedback);
+}
+
 bool fault_server_saw(struct fault_server *server, const void *bytes,
                       size_t count)
 {

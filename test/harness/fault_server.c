@@ -99,12 +99,27 @@ static void note_events(struct fault_server *server,
     }
 }
 
+static void note_feedback(struct fault_server *server, const json_t *feedback,
+                          bool is_stored)
+{
+    const char *id = json_string_value(json_object_get(feedback, "event_id"));
+
+    if (!json_object_get(json_object_get(server->events, id), "event"))
+        server->early_feedback++;
+    if (!is_stored)
+        return;
+    json_array_append_new(server->feedback, json_deep_copy(feedback));
+    server->feedback_count++;
+}
+
 void fault__request_end(struct fault_server *server,
                         const struct fault_request *request, bool is_stored)
 {
     pthread_mutex_lock(&server->lock);
     *server->requests[request->number - 1] = *request;
     note_events(server, request, is_stored);
+    if (request->feedback)
+        note_feedback(server, request->feedback, is_stored);
     server->answered_count++;
     server->by_status[request->status]++;
     pthread_cond_broadcast(&server->changed);
@@ -133,6 +148,7 @@ static void request_free(struct fault_request *request)
     free(request->path);
     free(request->body);
     json_decref(request->events);
+    json_decref(request->feedback);
     free(request);
 }
 
@@ -291,6 +307,7 @@ struct fault_server *fault_server_start(const struct fault_options *options)
     pthread_mutex_init(&server->lock, NULL);
     pthread_cond_init(&server->changed, NULL);
     server->events = json_object();
+    server->feedback = json_array();
     server->raw = malloc(RAW_BYTES_MAX);
     server->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     server->release_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -348,6 +365,7 @@ void fault_server_free(struct fault_server *server)
         request_free(server->requests[i]);
     free(server->requests);
     json_decref(server->events);
+    json_decref(server->feedback);
     free(server->raw);
     close(server->stop_fd);
     close(server->release_fd);
@@ -397,6 +415,11 @@ bool fault_server_wait_begun(struct fault_server *server, uint64_t count)
 bool fault_server_wait_answered(struct fault_server *server, uint64_t count)
 {
     return wait_for(server, &server->answered_count, count);
+}
+
+bool fault_server_wait_feedback(struct fault_server *server, uint64_t count)
+{
+    return wait_for(server, &server->feedback_count, count);
 }
 
 bool fault_server_wait_closed(struct fault_server *server, uint64_t count)

@@ -86,6 +86,7 @@ struct fault_request {
     size_t body_bytes;
     size_t body_bytes_packed; /* as it travelled */
     json_t *events;           /* array; NULL: the body holds none */
+    json_t *feedback;         /* object; NULL: the body is none */
     int status;               /* of the reply; 0: none, or one that is cut */
 };
 
@@ -152,6 +153,13 @@ unsigned fault_server_sent_most(struct fault_server *server);
 json_t *fault_server_event(struct fault_server *server, const char *id);
 /* All of them, an object by id, a reference of the caller's. */
 json_t *fault_server_all_events(struct fault_server *server);
+/* What was stored as feedback, an array in the order of arrival, repeats
+ * included; a reference of the caller's. */
+json_t *fault_server_feedback(struct fault_server *server);
+/* Requests with feedback on an event that was not stored by then. */
+uint64_t fault_server_early_feedback(struct fault_server *server);
+/* Waits until so much was stored; false: 30 s passed. */
+bool fault_server_wait_feedback(struct fault_server *server, uint64_t count);
 /* Whether these bytes came in anywhere (of the first 4 MiB). */
 bool fault_server_saw(struct fault_server *server, const void *bytes,
                       size_t count);

@@ -424,8 +424,9 @@ void checks_flushed(struct checks *checks, uint64_t accepted)
 }
 
 void checks_close_report(struct checks *checks, phos_status status,
-                         const phos_ledger *ledger, bool is_whole)
+                         const phos_close_report *report, bool is_whole)
 {
+    const phos_ledger *ledger = &report->ledger;
     uint64_t parts = ledger->delivered + ledger->duplicate + ledger->refused +
                      ledger->dropped + ledger->unknown;
     uint64_t given_up = checks->by_outcome[PHOS_OUTCOME_DROPPED] +

@@ -167,7 +167,7 @@ void checks_new_key(struct checks *checks);
 
 void checks_turn(struct checks *checks);
 void checks_close_report(struct checks *checks, phos_status status,
-                         const phos_ledger *ledger, bool is_whole);
+                         const phos_close_report *report, bool is_whole);
 /* The first so many that were accepted have their receipts. */
 void checks_flushed(struct checks *checks, uint64_t accepted);
 /* After the heal: nothing was lost. */

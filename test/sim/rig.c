@@ -411,6 +411,7 @@ static void fill_options(struct rig *rig,
     options->deep_sleep_after_ms = rig->plan->deep_sleep_after_ms;
     options->request_timeout_ms = rig->plan->request_timeout_ms;
     options->url = PHOS_STR("http://service.test/api/ingest/batch");
+    options->feedback_url = PHOS_STR("http://service.test/api/feedback");
     options->api_key = phos_str_make(first_key, strlen(first_key));
     options->user_agent = PHOS_STR("simulate/1");
     if (rig->plan->has_project)
@@ -466,8 +467,10 @@ bool rig_begin(struct rig *rig, struct world *world, const struct plan *plan,
     rig->pipeline = NULL;
     rig->chance = chance_of(world->seed, 16 + index);
     memset(&rig->rejections, 0, sizeof(rig->rejections));
+    memset(&rig->feedback_rejections, 0, sizeof(rig->feedback_rejections));
     memset(&rig->logger, 0, sizeof(rig->logger));
     rig->logger.rejections = &rig->rejections;
+    rig->logger.feedback_rejections = &rig->feedback_rejections;
     rig->logger.event_bytes_max = PLAN_RECORD_BYTES_MAX;
     rig->logger.clock = PHOS_CLOCK_EXACT; /* not the real counter */
     rig->flush_count = 0;

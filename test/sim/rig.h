@@ -26,7 +26,7 @@ struct rig {
     struct producers producers;
 
     int wake_fd;
-    struct phos__rejections rejections;
+    struct phos__rejections rejections, feedback_rejections;
     struct phos__logger logger; /* with the ring */
     struct phos__pipeline *pipeline;
     struct rig_flush flushes[RIG_FLUSHES_MAX];

@@ -183,8 +183,7 @@ static void close_in_time(struct rig *rig)
 {
     struct world *world = rig->world;
     uint32_t timeout_ms = rig->plan->close_timeout_ms;
-    phos_ledger ledger;
-    phos_error error;
+    phos_close_report report = { 0 };
     phos_status status;
 
     rig_close(rig, timeout_ms);
@@ -200,8 +199,8 @@ static void close_in_time(struct rig *rig)
     }
     if (!phos__pipeline_wait_closed(rig->pipeline, 0))
         world_fail(world, "closed, and nobody was told");
-    status = phos__pipeline_close_report(rig->pipeline, &ledger, &error);
-    checks_close_report(&rig->checks, status, &ledger, true);
+    status = phos__pipeline_close_report(rig->pipeline, &report);
+    checks_close_report(&rig->checks, status, &report, true);
     drain_answers(rig);
 }
 
@@ -210,8 +209,7 @@ static void close_in_time(struct rig *rig)
 static void abandon(struct rig *rig)
 {
     struct world *world = rig->world;
-    phos_ledger ledger, again;
-    phos_error error;
+    phos_close_report report = { 0 }, again = { 0 };
     phos_status status;
 
     rig->is_stuck = true;
@@ -220,17 +218,17 @@ static void abandon(struct rig *rig)
     world_run_until(world, world->now_us + 1100000);
     if (phos__pipeline_wait_closed(rig->pipeline, 0))
         world_fail(world, "closed by a worker that is stuck");
-    status = phos__pipeline_close_report(rig->pipeline, &ledger, &error);
+    status = phos__pipeline_close_report(rig->pipeline, &report);
     if (status != PHOS_E_TIMEOUT)
         world_fail(world, "the close report says %s", phos_status_name(status));
-    checks_close_report(&rig->checks, status, &ledger, false);
+    checks_close_report(&rig->checks, status, &report, false);
     rig->is_stuck = false;
     phos__ring_wake(&rig->logger.ring);
     rig_poll(rig);
     drain_answers(rig);
     /* Whatever the worker found to do since. */
-    phos__pipeline_close_report(rig->pipeline, &again, &error);
-    if (memcmp(&again, &ledger, sizeof(again)) != 0)
+    phos__pipeline_close_report(rig->pipeline, &again);
+    if (memcmp(&again, &report, sizeof(again)) != 0)
         world_fail(world, "a second close reports something else");
 }
 
