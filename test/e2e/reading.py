@@ -71,6 +71,16 @@ def elsewhere_a_list_is_what_the_service_sent(folder):
          "text")
 
 
+def a_total_that_is_not_exact_is_told_as_such(folder):
+    for more, words in (({"total": 1, "exact": True}, "1 to 1 of 1\n"),
+                        ({"total": 7}, "1 to 1 of 7; next: --offset 1\n"),
+                        ({"total": 1, "exact": False},
+                         "1 to 1 of at least 1; next: --offset 1\n")):
+        with Service(answers({"events": [EVENT], **more})) as service:
+            text = phos("events", "list", "--text", "--endpoint", service.url)
+        true(text.out.endswith("\n" + words), text.out)
+
+
 def filters_become_parameters(folder):
     with Service(answers({"events": []})) as service:
         result = phos("events", "list", "--session", "a&b=c", "--user", "u",
@@ -187,6 +197,7 @@ def a_session_is_a_conversation_on_a_terminal(folder):
 
 run(a_list_is_a_timeline_on_a_terminal,
     elsewhere_a_list_is_what_the_service_sent,
+    a_total_that_is_not_exact_is_told_as_such,
     filters_become_parameters,
     nothing_of_the_service_reaches_the_terminal_raw,
     a_refusal_is_told_in_the_words_of_the_service,

@@ -133,8 +133,10 @@ def a_broken_event_is_refused_with_the_place_and_nothing_is_stored():
             reply = phosd.ask("POST", "/api/ingest/batch",
                               {"events": [event(), event(), broken, event()]})
             equal((reply.status, reply.error), (400, "events[2]." + message))
-        equal(phosd.get("/api/events").json, {"events": [], "total": 0})
-        equal(phosd.get("/api/sessions").json, {"sessions": [], "total": 0})
+        equal(phosd.get("/api/events").json, {"events": [], "total": 0,
+                                               "exact": True})
+        equal(phosd.get("/api/sessions").json, {"sessions": [], "total": 0,
+                                                 "exact": True})
 
 
 @test

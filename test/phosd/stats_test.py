@@ -1,7 +1,11 @@
 """GET /api/stats: sums and percentiles by time and by model, bounded."""
 
+import datetime
+import json
+import os
 import random
 import sqlite3
+import tempfile
 
 from rig import Collector, equal, event, main, test
 
@@ -154,29 +158,132 @@ def projects_do_not_count_each_others_events():
         equal(phosd.get("/api/stats", key="ph_c").status, 401)
 
 
+OLD_SCHEMA = os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                          "schema-1.sql")
+# The seconds since 1970 of the first of them.
+MANY, MANY_FROM = 120000, 1738315800
+
+
+def many_events():
+    """An event a second; the metadata of each tells its number."""
+    draw = random.Random(3)
+    for number in range(MANY):
+        yield (number, draw.choice(("big", "big", "small", None)),
+               draw.randrange(0, 1024), draw.randrange(0, 50),
+               draw.randrange(0, 64) / 64,
+               draw.choice((None, None, "success", "failure", "odd")))
+
+
+def write_old_file(path):
+    """A file of the first schema, as an early phosd left it."""
+    with open(OLD_SCHEMA) as file:
+        script = file.read()
+    db = sqlite3.connect(path)
+    db.executescript(script)
+    for table in ("events", "sessions", "feedback", "tags"):
+        db.execute("DELETE FROM " + table)
+    for number, model, latency, tokens, cost, flag in many_events():
+        known = {"latency_ms": latency, "token_count_input": tokens,
+                 "cost_cents": cost}
+        if model:
+            known["model"] = model
+        db.execute("INSERT INTO events(id, project_id, event_id, time_us,"
+                   " received_us, model, input, output, metadata)"
+                   " VALUES(?, 1, ?, ?, 0, ?, '', '', ?)",
+                   (number + 1, number.to_bytes(16, "big"),
+                    (MANY_FROM + number) * 1000000, model,
+                    json.dumps(known)))
+        if flag:
+            db.execute("INSERT INTO feedback VALUES(?, ?, NULL, 'user', 0)",
+                       (number + 1, flag))
+    db.execute("UPDATE collector SET indexed_to = ?", (MANY,))
+    db.commit()
+    db.close()
+
+
+def sums_of(rows):
+    success = sum(row[5] == "success" for row in rows)
+    failure = sum(row[5] == "failure" for row in rows)
+    return {"events": len(rows),
+            "token_count_input": sum(row[3] for row in rows),
+            "token_count_output": 0,
+            "cost_cents": sum(row[4] for row in rows),
+            "latency_ms": {"p%d" % share: percentile([r[2] for r in rows],
+                                                     share)
+                           for share in (50, 95, 99)},
+            "success_count": success, "failure_count": failure,
+            "success_rate": success / (success + failure)}
+
+
+def compare(got, rows, begin):
+    """Every number of the answer with those of the events themselves."""
+    equal(got["complete"], True)
+    equal(got["total"], sums_of(rows))
+    width = got["bucket_ms"] // 1000
+    first = begin // width * width
+    for place, bucket in enumerate(got["buckets"]):
+        # An event a second, the first of them at `begin`.
+        after = max(0, first + place * width - begin)
+        mine = rows[after:max(0, first + (place + 1) * width - begin)]
+        start = bucket.pop("start")
+        equal(bucket, sums_of(mine), start)
+    equal(len(got["buckets"]),
+          (MANY_FROM + rows[-1][0] - first) // width + 1)
+    for model in got["models"]:
+        name = model.pop("model")
+        equal(model, sums_of([row for row in rows if row[1] == name]), name)
+    equal(len(got["models"]), 3)
+
+
 @test
-def the_newest_hundred_thousand_are_looked_at_and_the_answer_says_so():
-    with Collector() as phosd:
-        phosd.ingest(event())
-        phosd.stop()
-        with sqlite3.connect(phosd.db) as db:
-            db.execute("DELETE FROM events")
-            db.execute("""
-                INSERT INTO events(project_id, event_id, time_us, received_us,
-                                   input, output, metadata)
-                WITH RECURSIVE n(i) AS (
-                    SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100001)
-                SELECT 1, randomblob(16), i * 1000000, 0, '', '',
-                       '{"latency_ms":' || i || '}' FROM n""")
-            db.execute("UPDATE collector SET indexed_to = 100001")
-        db.close()
-        phosd.start()
-        got = stats(phosd)
-        equal((got["complete"], got["total"]["events"], got["from"]),
-              (False, 100000, "1970-01-01T00:00:01.000000Z"))
-        equal(got["total"]["latency_ms"]["p50"], 50001)
-        got = stats(phosd, from_="1970-01-01T00:00:02Z")
-        equal((got["complete"], got["total"]["events"]), (True, 100000))
+def more_than_a_hundred_thousand_are_counted_by_sums_of_an_upgraded_file_too():
+    rows = list(many_events())
+    with tempfile.TemporaryDirectory(prefix="phosd-test-") as folder:
+        db = os.path.join(folder, "events.sqlite")
+        write_old_file(db)
+        with Collector(db=db) as phosd:
+            compare(stats(phosd), rows, MANY_FROM)
+            # Neither end on a whole stretch.
+            for cut, end in ((1234, MANY), (7, 110001), (3601, 115200)):
+                got = stats(phosd, from_=instant(cut), to=instant(end))
+                compare(got, rows[cut:end], MANY_FROM + cut)
+            got = phosd.get("/api/events", limit=1, offset=MANY - 2).json
+            equal((got["total"], got["exact"],
+                   got["events"][0]["metadata"]["latency_ms"]),
+                  (MANY, True, rows[1][2]))
+            got = phosd.get("/api/events", limit=1, model="small",
+                            from_=instant(5000), offset=20000).json
+            small = [row for row in rows[5000:] if row[1] == "small"]
+            equal((got["total"], got["exact"],
+                   got["events"][0]["metadata"]["latency_ms"]),
+                  (len(small), True, small[-20001][2]))
+            for flag in ("success", "failure", "odd"):
+                got = phosd.get("/api/events", limit=1, flag=flag).json
+                equal((got["total"], got["exact"]),
+                      (sum(row[5] == flag for row in rows), True), flag)
+
+
+def instant(number):
+    time = datetime.datetime.fromtimestamp(MANY_FROM + number,
+                                           datetime.timezone.utc)
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@test
+def of_a_moment_with_too_many_the_newest_are_looked_at():
+    with tempfile.TemporaryDirectory(prefix="phosd-test-") as folder:
+        db = os.path.join(folder, "events.sqlite")
+        write_old_file(db)
+        database = sqlite3.connect(db)
+        database.execute("UPDATE events SET time_us = ? + id",
+                         (MANY_FROM * 1000000,))
+        database.commit()
+        database.close()
+        with Collector(db=db) as phosd:
+            got = stats(phosd, from_=instant(0)[:-1] + ".000003Z")
+            equal((got["complete"], got["total"]["events"]), (False, 100000))
+            got = stats(phosd, to=instant(60))
+            equal((got["complete"], got["total"]["events"]), (True, MANY))
 
 
 @test

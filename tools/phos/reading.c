@@ -111,8 +111,11 @@ void reading_print_place(const struct reading *reading, size_t shown,
            text_count(offset + shown, last));
     if (json_is_object(reply) && reply_number(reply, total_names, &total) &&
         total >= 0 && total < 9007199254740992.0) {
-        printf(" of %s", text_count((uint64_t)total, all));
-        if ((uint64_t)total > offset + shown)
+        bool is_least = json_is_false(json_object_get(reply, "exact"));
+
+        printf(" of %s%s", is_least ? "at least " : "",
+               text_count((uint64_t)total, all));
+        if ((uint64_t)total > offset + shown || is_least)
             printf("; next: --offset %" PRIu64, offset + shown);
     }
     putchar('\n');

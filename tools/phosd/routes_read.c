@@ -41,11 +41,12 @@ static bool add_event(const struct phosd_event_found *found, void *user_data)
     return body->bytes < PAGE_BYTES_MAX && !body->failed;
 }
 
-static void end_list(struct work *work, int64_t total)
+static void end_list(struct work *work, const struct phosd_total *total)
 {
     char tail[64];
 
-    snprintf(tail, sizeof(tail), "],\"total\":%lld}\n", (long long)total);
+    snprintf(tail, sizeof(tail), "],\"total\":%lld,\"exact\":%s}\n",
+             (long long)total->count, total->exact ? "true" : "false");
     phosd_render_literal(&work->exchange->reply.body, tail);
     work->exchange->reply.status = 200;
 }
@@ -62,7 +63,7 @@ static void read_query(struct work *work, unsigned allowed, unsigned limit_max)
 static void events_run(struct phosd_reader *reader, struct phosd_read *read)
 {
     struct work *work = read->user_data;
-    int64_t total = 0;
+    struct phosd_total total = { 0, true };
 
     phosd_render_literal(&work->exchange->reply.body, "{\"events\":[");
     if (!phosd_work_failed(work,
@@ -70,7 +71,7 @@ static void events_run(struct phosd_reader *reader, struct phosd_read *read)
                                                &work->filter, add_event, work,
                                                &total),
                            ""))
-        end_list(work, total);
+        end_list(work, &total);
 }
 
 void phosd_events_body(struct work *work, phos_str body)
@@ -122,7 +123,7 @@ static void add_session(const struct phosd_session_found *found,
 static void sessions_run(struct phosd_reader *reader, struct phosd_read *read)
 {
     struct work *work = read->user_data;
-    int64_t total = 0;
+    struct phosd_total total = { 0, true };
 
     phosd_render_literal(&work->exchange->reply.body, "{\"sessions\":[");
     if (!phosd_work_failed(work,
@@ -130,7 +131,7 @@ static void sessions_run(struct phosd_reader *reader, struct phosd_read *read)
                                                  &work->filter, add_session,
                                                  work, &total),
                            ""))
-        end_list(work, total);
+        end_list(work, &total);
 }
 
 void phosd_sessions_body(struct work *work, phos_str body)
@@ -185,10 +186,17 @@ static void add_to_stats(const struct phosd_stats_row *row, void *user_data)
     phosd_stats_add(user_data, row);
 }
 
+static void add_sum_to_stats(const struct phosd_stats_sum *sum, void *user_data)
+{
+    phosd_stats_add_sum(user_data, sum);
+}
+
 static void stats_run(struct phosd_reader *reader, struct phosd_read *read)
 {
     struct work *work = read->user_data;
     struct phosd_stats *stats = calloc(1, sizeof(*stats));
+    const struct phosd_stats_hearer hearer = { begin_stats, add_to_stats,
+                                               add_sum_to_stats, stats };
 
     if (!stats) {
         phosd_reply_busy(&work->exchange->reply, "out of memory");
@@ -198,8 +206,7 @@ static void stats_run(struct phosd_reader *reader, struct phosd_read *read)
     if (!phosd_work_failed(work,
                            phosd_reader_stats(reader, work->project->id,
                                               &work->filter,
-                                              PHOSD_STATS_EVENTS_MAX,
-                                              begin_stats, add_to_stats, stats),
+                                              PHOSD_STATS_EVENTS_MAX, &hearer),
                            "")) {
         if (stats->failed) {
             phosd_reply_busy(&work->exchange->reply, "out of memory");

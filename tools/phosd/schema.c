@@ -105,8 +105,75 @@ static const char keys[] =
 static const char tags_by_event[] =
     "CREATE INDEX tags_by_event ON tags(event);";
 
-/* steps[n] leads from version n to n + 1. */
-static const char *const steps[] = { first, keys, tags_by_event };
+/*
+ * For millions of events: an index for each way in which lists are narrowed,
+ * sums for statistics and counts, how many sessions a project has, and how long
+ * one lasts at most. Feedback takes over its event's project and time, so that
+ * it can be listed by them.
+ */
+static const char many[] =
+    "CREATE INDEX events_by_model ON events(project_id, model, time_us)"
+    "  WHERE model IS NOT NULL;"
+    "DROP INDEX events_by_session;"
+    "CREATE INDEX events_by_session ON events(session, time_us, model)"
+    "  WHERE session IS NOT NULL;"
+    "DROP INDEX sessions_by_time;"
+    "CREATE INDEX sessions_by_time"
+    "  ON sessions(project_id, ended_us, id, started_us);"
+    "CREATE INDEX sessions_by_owner"
+    "  ON sessions(project_id, user_id, ended_us, id, started_us)"
+    "  WHERE user_id IS NOT NULL;"
+
+    "ALTER TABLE feedback ADD COLUMN project_id INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE feedback ADD COLUMN time_us INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE feedback SET project_id = e.project_id, time_us = e.time_us"
+    "  FROM events AS e WHERE e.id = feedback.event;"
+    "CREATE INDEX feedback_by_flag ON feedback(project_id, flag, time_us);"
+
+    "CREATE TABLE sums("
+    "  id INTEGER PRIMARY KEY,"
+    "  project_id INTEGER NOT NULL,"
+    "  level INTEGER NOT NULL,"
+    "  slot INTEGER NOT NULL,"
+    "  model TEXT NOT NULL,"
+    "  events INTEGER NOT NULL,"
+    "  success_count INTEGER NOT NULL,"
+    "  failure_count INTEGER NOT NULL,"
+    "  token_count_input INTEGER NOT NULL,"
+    "  token_count_output INTEGER NOT NULL,"
+    "  cost_cents REAL NOT NULL,"
+    "  latencies BLOB NOT NULL);"
+    "CREATE INDEX sums_by_slot"
+    "  ON sums(project_id, level, slot, model, events);"
+
+    "CREATE TABLE session_counts("
+    "  project_id INTEGER PRIMARY KEY,"
+    "  sessions INTEGER NOT NULL,"
+    "  longest_us INTEGER NOT NULL);"
+    "INSERT INTO session_counts"
+    "  SELECT project_id, count(*), max(ended_us - started_us)"
+    "  FROM sessions GROUP BY project_id;"
+    "CREATE TRIGGER session_begins AFTER INSERT ON sessions BEGIN"
+    "  INSERT INTO session_counts VALUES(new.project_id, 1, 0)"
+    "    ON CONFLICT(project_id) DO UPDATE SET sessions = sessions + 1;"
+    "END;"
+    "CREATE TRIGGER session_grows AFTER UPDATE OF started_us, ended_us"
+    "  ON sessions WHEN new.ended_us - new.started_us >"
+    "    (SELECT longest_us FROM session_counts"
+    "      WHERE project_id = new.project_id) BEGIN"
+    "  UPDATE session_counts SET longest_us = new.ended_us - new.started_us"
+    "    WHERE project_id = new.project_id;"
+    "END;"
+    "CREATE TRIGGER session_ends AFTER DELETE ON sessions BEGIN"
+    "  UPDATE session_counts SET sessions = sessions - 1"
+    "    WHERE project_id = old.project_id;"
+    "END;";
+
+/* steps[n] leads from version n to n + 1; what it counts beside is done once,
+ * after the last. */
+static const char *const steps[] = { first, keys, tags_by_event, many };
+
+enum { SUMS_VERSION = 4 }; /* the one with which the sums came */
 
 enum { SCHEMA_VERSION = sizeof(steps) / sizeof(steps[0]) };
 
@@ -202,9 +269,20 @@ static bool upgrade(sqlite3 *db, int64_t version)
 {
     char marks[TEXT_BYTES];
 
+    struct phosd_writer counter = { .db = db };
+    int64_t from = version;
+    bool counted;
+
     for (; version < SCHEMA_VERSION; version++)
         if (sqlite3_exec(db, steps[version], NULL, NULL, NULL))
             return false;
+    if (from > 0 && from < SUMS_VERSION) {
+        counted = phosd_sums_open(&counter) &&
+                  phosd_sums_rebuild(&counter) == SQLITE_OK;
+        phosd_sums_close(&counter);
+        if (!counted)
+            return false;
+    }
     snprintf(marks, sizeof(marks),
              "PRAGMA application_id = %d; PRAGMA user_version = %d;",
              APPLICATION_ID, SCHEMA_VERSION);

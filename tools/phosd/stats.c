@@ -5,13 +5,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/saturate.h"
-#include "raw.h"
 #include "render.h"
 #include "wire/json.h"
 
 static const int64_t SECOND_US = 1000000;
 static const double percentiles[3] = { 0.50, 0.95, 0.99 };
+
+/* All groups: the total, buckets, models; and of bins, both signs. */
+enum {
+    FIRST_BUCKET = 1,
+    FIRST_MODEL = FIRST_BUCKET + PHOSD_STATS_BUCKETS_MAX + 1,
+    GROUPS = FIRST_MODEL + PHOSD_STATS_MODELS_MAX + 1,
+    BINS = 2 * PHOSD_BINS
+};
+
 static const char *const percentile_names[3] = { "p50", "p95", "p99" };
 
 void phosd_stats_init(struct phosd_stats *stats)
@@ -22,6 +29,7 @@ void phosd_stats_init(struct phosd_stats *stats)
 void phosd_stats_deinit(struct phosd_stats *stats)
 {
     free(stats->latencies);
+    free(stats->bins);
 }
 
 static size_t buckets_of(const struct phosd_stats_range *range,
@@ -32,58 +40,39 @@ static size_t buckets_of(const struct phosd_stats_range *range,
     return span_us <= 0 ? 0 : (size_t)((span_us - 1) / width_us + 1);
 }
 
-void phosd_stats_begin(struct phosd_stats *stats,
-                       const struct phosd_stats_range *range)
+int64_t phosd_stats_width_us(const struct phosd_stats_range *range,
+                             int64_t least_us)
 {
     static const int64_t widths_s[] = { 1,    5,    15,   60,    300,   900,
                                         1800, 3600, 7200, 10800, 21600, 43200 };
-    int64_t width_us = 0;
-    int64_t day_us = 86400 * SECOND_US;
+    int64_t width_us;
 
     for (size_t i = 0; i < sizeof(widths_s) / sizeof(widths_s[0]); i++) {
         width_us = widths_s[i] * SECOND_US;
-        if (buckets_of(range, width_us) <= PHOSD_STATS_BUCKETS_MAX)
-            break;
+        if (width_us >= least_us &&
+            buckets_of(range, width_us) <= PHOSD_STATS_BUCKETS_MAX)
+            return width_us;
     }
     /* From days on doubling is as good as any: no calendar fits exactly. */
-    if (buckets_of(range, width_us) > PHOSD_STATS_BUCKETS_MAX)
-        for (width_us = day_us;
-             buckets_of(range, width_us) > PHOSD_STATS_BUCKETS_MAX;
-             width_us *= 2)
-            continue;
+    for (width_us = 86400 * SECOND_US;
+         buckets_of(range, width_us) > PHOSD_STATS_BUCKETS_MAX; width_us *= 2)
+        continue;
+    return width_us;
+}
+
+void phosd_stats_begin(struct phosd_stats *stats,
+                       const struct phosd_stats_range *range)
+{
+    int64_t width_us = phosd_stats_width_us(range, range->least_width_us);
+
     stats->range = *range;
     stats->width_us = width_us;
     stats->first_us = range->from_us / width_us * width_us;
     stats->bucket_count = buckets_of(range, width_us);
-}
-
-/* A number of the metadata; false when it is missing or null. */
-static bool number_of(phos_str metadata, phos_str name, double *ret_number)
-{
-    phos_str raw = phosd_raw_member(metadata, name);
-    char text[64];
-    double number;
-    char *end;
-
-    if (!raw.data || raw.length == 0 || raw.length >= sizeof(text))
-        return false;
-    memcpy(text, raw.data, raw.length);
-    text[raw.length] = '\0';
-    number = strtod(text, &end);
-    if (end == text || !isfinite(number))
-        return false;
-    *ret_number = number;
-    return true;
-}
-
-/* Whole and not negative; below 2^63 so that sums stay what they say. */
-static uint64_t count_of(phos_str metadata, phos_str name)
-{
-    double number;
-
-    if (!number_of(metadata, name, &number) || !(number > 0))
-        return 0;
-    return number < 9e18 ? (uint64_t)number : UINT64_C(9000000000000000000);
+    if (range->least_width_us > 0) {
+        stats->bins = calloc((size_t)GROUPS * BINS, sizeof(*stats->bins));
+        stats->failed = !stats->bins;
+    }
 }
 
 static bool is_model(const struct phosd_stats_model *model, phos_str name)
@@ -134,60 +123,83 @@ static void keep_latency(struct phosd_stats *stats,
     stats->latencies[stats->latency_count++] = latency;
 }
 
-static void add_group(struct phosd_stats_group *to,
-                      const struct phosd_stats_group *one)
+static void count_bin(struct phosd_stats *stats, size_t bucket, size_t model,
+                      const struct phosd_bin *bin)
 {
-    to->events += one->events;
-    to->success += one->success;
-    to->failure += one->failure;
-    to->token_count_input =
-        phos__add_sat_u64(to->token_count_input, one->token_count_input);
-    to->token_count_output =
-        phos__add_sat_u64(to->token_count_output, one->token_count_output);
-    to->cost_cents += one->cost_cents;
-    to->latencies += one->latencies;
+    size_t place = (size_t)(bin->bin + PHOSD_BINS);
+    uint64_t count = (uint64_t)bin->count;
+
+    if (!stats->bins)
+        return;
+    stats->bins[place] += count;
+    stats->bins[(FIRST_BUCKET + bucket) * BINS + place] += count;
+    stats->bins[(FIRST_MODEL + model) * BINS + place] += count;
 }
 
-static bool text_is(phos_str text, const char *word)
+static void add_to_groups(struct phosd_stats *stats, size_t bucket,
+                          size_t model, const struct phosd_sums *sums,
+                          uint64_t latencies)
 {
-    return text.data && text.length == strlen(word) &&
-           memcmp(text.data, word, text.length) == 0;
+    struct phosd_stats_group *const groups[] = { &stats->total,
+                                                 &stats->buckets[bucket],
+                                                 &stats->models[model].group };
+
+    for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+        phosd_sums_add(&groups[i]->sums, sums);
+        groups[i]->latencies += latencies;
+    }
+}
+
+static size_t bucket_of(const struct phosd_stats *stats, int64_t time_us)
+{
+    size_t bucket =
+        time_us < stats->first_us
+            ? 0 /* a stretch that begins before the range */
+            : (size_t)((time_us - stats->first_us) / stats->width_us);
+
+    assert(bucket < stats->bucket_count);
+    return bucket;
 }
 
 void phosd_stats_add(struct phosd_stats *stats,
                      const struct phosd_stats_row *row)
 {
-    struct phosd_stats_group one = { .events = 1 };
-    struct phosd_stats_latency latency;
+    struct phosd_measure measure;
     size_t bucket, model;
-    double ms;
 
     if (row->time_us < stats->range.from_us ||
         row->time_us >= stats->range.to_us)
         return;
-    bucket = (size_t)((row->time_us - stats->first_us) / stats->width_us);
-    assert(bucket < stats->bucket_count);
+    bucket = bucket_of(stats, row->time_us);
     model = place_of(stats, row->model);
+    phosd_measure(row->metadata, row->flag, &measure);
+    add_to_groups(stats, bucket, model, &measure.sums, measure.has_latency);
+    if (!measure.has_latency)
+        return;
+    if (stats->range.least_width_us > 0)
+        count_bin(stats, bucket, model,
+                  &(struct phosd_bin){ phosd_bin_of(measure.latency_ms), 1 });
+    else
+        keep_latency(stats, (struct phosd_stats_latency){ measure.latency_ms,
+                                                          (uint16_t)bucket,
+                                                          (uint16_t)model });
+}
 
-    one.success = text_is(row->flag, "success");
-    one.failure = text_is(row->flag, "failure");
-    one.token_count_input =
-        count_of(row->metadata, PHOS_STR("token_count_input"));
-    one.token_count_output =
-        count_of(row->metadata, PHOS_STR("token_count_output"));
-    if (!number_of(row->metadata, PHOS_STR("cost_cents"), &one.cost_cents))
-        one.cost_cents = 0;
-    if (number_of(row->metadata, PHOS_STR("latency_ms"), &ms) &&
-        fabs(ms) < 9e15) {
-        one.latencies = 1;
-        latency.ms = (int64_t)ms;
-        latency.bucket = (uint16_t)bucket;
-        latency.model = (uint16_t)model;
-        keep_latency(stats, latency);
+void phosd_stats_add_sum(struct phosd_stats *stats,
+                         const struct phosd_stats_sum *sum)
+{
+    struct phosd_bins_cursor cursor = { .bytes = sum->latencies };
+    size_t bucket = bucket_of(stats, sum->time_us);
+    size_t model =
+        sum->others ? PHOSD_STATS_MODELS_MAX : place_of(stats, sum->model);
+    uint64_t latencies = 0;
+    struct phosd_bin bin;
+
+    while (phosd_bins_next(&cursor, &bin)) {
+        latencies += (uint64_t)bin.count;
+        count_bin(stats, bucket, model, &bin);
     }
-    add_group(&stats->total, &one);
-    add_group(&stats->buckets[bucket], &one);
-    add_group(&stats->models[model].group, &one);
+    add_to_groups(stats, bucket, model, &sum->sums, latencies);
 }
 
 static int by_latency(const void *left, const void *right)
@@ -197,12 +209,13 @@ static int by_latency(const void *left, const void *right)
     return (a->ms > b->ms) - (a->ms < b->ms);
 }
 
-/* The group's next latency in order: the nearest-rank percentiles are the
- * values at which so many of the group's have passed. */
-static void pass(struct phosd_stats_group *group, int64_t ms)
+/* `count` more of the group's latencies in order: the nearest-rank percentiles
+ * are the values at which so many of the group's have passed. */
+static void pass(struct phosd_stats_group *group, int64_t ms, uint64_t count)
 {
-    uint64_t before = group->passed++;
+    uint64_t before = group->passed;
 
+    group->passed += count;
     for (size_t i = 0; i < 3; i++) {
         uint64_t rank =
             (uint64_t)ceil(percentiles[i] * (double)group->latencies);
@@ -212,26 +225,57 @@ static void pass(struct phosd_stats_group *group, int64_t ms)
     }
 }
 
+static void pass_bins(const uint64_t *bins, struct phosd_stats_group *group)
+{
+    if (group->latencies == 0)
+        return;
+    for (int32_t place = 0; place < BINS; place++)
+        if (bins[place] > 0)
+            pass(group, phosd_bin_value(place - PHOSD_BINS), bins[place]);
+}
+
+static void find_in_bins(struct phosd_stats *stats)
+{
+    const uint64_t *bins = stats->bins;
+
+    pass_bins(bins, &stats->total);
+    for (size_t i = 0; i < stats->bucket_count; i++)
+        pass_bins(bins + (FIRST_BUCKET + i) * BINS, &stats->buckets[i]);
+    for (size_t i = 0; i <= PHOSD_STATS_MODELS_MAX; i++)
+        pass_bins(bins + (FIRST_MODEL + i) * BINS, &stats->models[i].group);
+}
+
 static void find_percentiles(struct phosd_stats *stats)
 {
+    if (stats->bins)
+        find_in_bins(stats);
     if (stats->latency_count > 0)
         qsort(stats->latencies, stats->latency_count, sizeof(*stats->latencies),
               by_latency);
     for (size_t i = 0; i < stats->latency_count; i++) {
         const struct phosd_stats_latency *latency = &stats->latencies[i];
 
-        pass(&stats->total, latency->ms);
-        pass(&stats->buckets[latency->bucket], latency->ms);
-        pass(&stats->models[latency->model].group, latency->ms);
+        pass(&stats->total, latency->ms, 1);
+        pass(&stats->buckets[latency->bucket], latency->ms, 1);
+        pass(&stats->models[latency->model].group, latency->ms, 1);
     }
 }
 
+/* The one with most events first; among equals by name. */
 static int by_events(const void *left, const void *right)
 {
     const struct phosd_stats_model *a = left, *b = right;
+    size_t shorter =
+        a->name_bytes < b->name_bytes ? a->name_bytes : b->name_bytes;
+    int order = (a->group.sums.events < b->group.sums.events) -
+                (a->group.sums.events > b->group.sums.events);
 
-    return (a->group.events < b->group.events) -
-           (a->group.events > b->group.events);
+    if (order == 0 && shorter > 0)
+        order = memcmp(a->name, b->name, shorter);
+    if (order == 0)
+        order =
+            (a->name_bytes > b->name_bytes) - (a->name_bytes < b->name_bytes);
+    return order;
 }
 
 static void count(struct phos__buffer *body, const char *name, uint64_t value)
@@ -252,12 +296,12 @@ static void real(struct phos__buffer *body, const char *name, double value)
 static void render_group(struct phos__buffer *body,
                          const struct phosd_stats_group *group)
 {
-    uint64_t judged = group->success + group->failure;
+    uint64_t judged = group->sums.success + group->sums.failure;
 
-    count(body, "\"events\":", group->events);
-    count(body, ",\"token_count_input\":", group->token_count_input);
-    count(body, ",\"token_count_output\":", group->token_count_output);
-    real(body, ",\"cost_cents\":", group->cost_cents);
+    count(body, "\"events\":", group->sums.events);
+    count(body, ",\"token_count_input\":", group->sums.token_count_input);
+    count(body, ",\"token_count_output\":", group->sums.token_count_output);
+    real(body, ",\"cost_cents\":", group->sums.cost_cents);
     phosd_render_literal(body, ",\"latency_ms\":{");
     for (size_t i = 0; i < 3; i++) {
         phosd_render_literal(body, i > 0 ? ",\"" : "\"");
@@ -268,10 +312,10 @@ static void render_group(struct phos__buffer *body,
         else
             phosd_render_literal(body, "null");
     }
-    count(body, "},\"success_count\":", group->success);
-    count(body, ",\"failure_count\":", group->failure);
+    count(body, "},\"success_count\":", group->sums.success);
+    count(body, ",\"failure_count\":", group->sums.failure);
     real(body, ",\"success_rate\":",
-         judged > 0 ? (double)group->success / (double)judged : NAN);
+         judged > 0 ? (double)group->sums.success / (double)judged : NAN);
 }
 
 static void render_buckets(const struct phosd_stats *stats,

@@ -22,6 +22,13 @@ phos_str phosd_column(sqlite3_stmt *statement, int column)
     return phos_str_make(data, (size_t)sqlite3_column_bytes(statement, column));
 }
 
+phos_str phosd_column_bytes(sqlite3_stmt *statement, int column)
+{
+    const char *data = sqlite3_column_blob(statement, column);
+
+    return phos_str_make(data, (size_t)sqlite3_column_bytes(statement, column));
+}
+
 int phosd_bind(sqlite3_stmt *statement, int index, phos_str text)
 {
     if (!text.data)
@@ -119,7 +126,7 @@ static bool set_up_writer(struct phosd_store *store, phos_error *error)
                         "PRAGMA synchronous = FULL;"
                         "PRAGMA wal_autocheckpoint = 0;" /* store_write.c */
                         "PRAGMA journal_size_limit = 67108864;"
-                        "PRAGMA cache_size = -32768;",
+                        "PRAGMA cache_size = -65536;",
                         NULL, NULL, NULL) == SQLITE_OK ||
            phosd_database_error(store->writer.db, store->path, error);
 }
@@ -231,7 +238,10 @@ bool phosd_store_start(struct phosd_store *store, phos_error *error)
         struct phosd_reader *reader = &store->readers[i];
 
         reader->store = store;
-        if (!connect(store, "PRAGMA query_only = 1;", &reader->db, error))
+        if (!connect(store,
+                     "PRAGMA query_only = 1;"
+                     "PRAGMA cache_size = -32768;",
+                     &reader->db, error))
             return false;
         if (pthread_create(&reader->thread, NULL, phosd_reader_main, reader))
             return system_error("cannot start a thread", error);

@@ -20,6 +20,7 @@
 
 #include "base/buffer.h"
 #include "keys.h"
+#include "measure.h"
 #include "metrics.h"
 
 enum { PHOSD_WORDS_MAX = 16 };
@@ -111,10 +112,28 @@ struct phosd_session_found {
     phos_str first_input; /* its first 200 characters */
 };
 
+/* How many match. */
+struct phosd_total {
+    int64_t count;
+    bool exact; /* false: at least so many; counting all would take long */
+};
+
 /* What statistics are made of. */
 struct phosd_stats_range {
     int64_t from_us, to_us; /* from <= time < to */
     bool complete;          /* false: older events were left out */
+    /* 0: of single events alone; else sums come too, of stretches of which
+     * each lies between two multiples of this */
+    int64_t least_width_us;
+};
+
+/* What a stretch of time has of one model. */
+struct phosd_stats_sum {
+    int64_t time_us; /* its begin */
+    bool others;     /* of models that are not told apart */
+    phos_str model;  /* may be missing */
+    struct phosd_sums sums;
+    phos_str latencies; /* as bins.h keeps them */
 };
 
 struct phosd_stats_row {
@@ -134,6 +153,16 @@ typedef void phosd_stats_range_fn(const struct phosd_stats_range *range,
                                   void *user_data);
 typedef void phosd_stats_row_fn(const struct phosd_stats_row *row,
                                 void *user_data);
+typedef void phosd_stats_sum_fn(const struct phosd_stats_sum *sum,
+                                void *user_data);
+
+/* Who hears what statistics are made of. */
+struct phosd_stats_hearer {
+    phosd_stats_range_fn *begin; /* once, before the others */
+    phosd_stats_row_fn *row;
+    phosd_stats_sum_fn *sum;
+    void *user_data;
+};
 
 struct phosd_store;
 
@@ -187,7 +216,7 @@ enum phosd_result phosd_reader_events(struct phosd_reader *reader,
                                       int64_t project_id,
                                       const struct phosd_filter *filter,
                                       phosd_event_fn *each, void *user_data,
-                                      int64_t *ret_total);
+                                      struct phosd_total *ret_total);
 enum phosd_result phosd_reader_event(struct phosd_reader *reader,
                                      int64_t project_id,
                                      const uint8_t event_id[16],
@@ -196,20 +225,23 @@ enum phosd_result phosd_reader_sessions(struct phosd_reader *reader,
                                         int64_t project_id,
                                         const struct phosd_filter *filter,
                                         phosd_session_fn *each, void *user_data,
-                                        int64_t *ret_total);
+                                        struct phosd_total *ret_total);
 /* The session, then its events, oldest first (limit and offset count). */
 enum phosd_result phosd_reader_session(struct phosd_reader *reader,
                                        int64_t project_id, phos_str session_id,
                                        const struct phosd_filter *filter,
                                        phosd_session_fn *session,
                                        phosd_event_fn *each, void *user_data);
-/* The newest `events_max` events of the filter's time, or of all time: begin()
- * hears the range once, each() the events. Nothing else filters. */
+/*
+ * All events of the filter's time, or of all time, which alone filters: up to
+ * `events_max` one by one, more as sums and, where the time begins or ends
+ * within a stretch, one by one. Where even those are too many, the newest
+ * `events_max` events.
+ */
 enum phosd_result phosd_reader_stats(struct phosd_reader *reader,
                                      int64_t project_id,
                                      const struct phosd_filter *filter,
                                      unsigned events_max,
-                                     phosd_stats_range_fn *begin,
-                                     phosd_stats_row_fn *each, void *user_data);
+                                     const struct phosd_stats_hearer *hearer);
 
 #endif

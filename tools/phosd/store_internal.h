@@ -1,5 +1,5 @@
 /*
- * store_internal - what store.c, store_write.c and store_read.c share.
+ * store_internal - what the store's files share.
  */
 #ifndef PHOSD_STORE_INTERNAL_H
 #define PHOSD_STORE_INTERNAL_H
@@ -7,7 +7,10 @@
 #include <pthread.h>
 #include <sqlite3.h>
 
+#include "bins.h"
+#include "measure.h"
 #include "reply.h"
+#include "stats.h"
 #include "store.h"
 
 enum {
@@ -54,6 +57,40 @@ enum phosd_retain {
     PHOSD_RETAIN_STATEMENTS
 };
 
+/* Those of the sums; the texts stand in store_sums.c. */
+enum phosd_sums_statement {
+    PHOSD_SUMS_FIND,
+    PHOSD_SUMS_COUNT,
+    PHOSD_SUMS_SET,
+    PHOSD_SUMS_END,
+    PHOSD_SUMS_STATEMENTS
+};
+
+enum {
+    PHOSD_SUMS_LEVELS = 2,   /* 5 minutes, an hour */
+    PHOSD_SUMS_MODELS = 100, /* rows of one stretch, less that of others */
+    PHOSD_PENDING_MAX = 512
+};
+
+extern const int64_t phosd_sums_width_us[PHOSD_SUMS_LEVELS];
+
+/* Which sums an event counts in. */
+struct phosd_sums_of {
+    int64_t project_id, time_us;
+    phos_str model; /* may be missing */
+};
+
+/* What a transaction changes of one row. */
+struct phosd_pending {
+    int64_t project_id, slot;
+    int level;
+    char model[PHOSD_STATS_NAME_MAX + 1]; /* as it stands in the table */
+    size_t model_bytes;
+    struct phosd_sums more, less;
+    struct phosd_bin *changes; /* malloc */
+    size_t change_count, change_capacity;
+};
+
 enum phosd_merge { PHOSD_MERGE_NONE, PHOSD_MERGE_BEGINS, PHOSD_MERGE_GOES_ON };
 
 struct phosd_writer {
@@ -61,6 +98,9 @@ struct phosd_writer {
     sqlite3 *db;
     sqlite3_stmt *statements[PHOSD_STATEMENTS];
     sqlite3_stmt *retain[PHOSD_RETAIN_STATEMENTS];
+    sqlite3_stmt *sums[PHOSD_SUMS_STATEMENTS];
+    struct phosd_pending *pending; /* malloc */
+    size_t pending_count;
     uint64_t retained_ms; /* when something was last looked for to delete */
     bool retain_more;     /* and there was more */
     uint64_t surplus;     /* events that are to go yet in this round by size */
@@ -102,6 +142,7 @@ struct phosd_store {
 
 /* A view of a column; data is NULL for NULL. Lives until the next step. */
 phos_str phosd_column(sqlite3_stmt *statement, int column);
+phos_str phosd_column_bytes(sqlite3_stmt *statement, int column);
 /* Borrowed until the statement is reset or bound anew. */
 int phosd_bind(sqlite3_stmt *statement, int index, phos_str text);
 
@@ -115,6 +156,22 @@ bool phosd_refuse_file(const char *path, const char *why, phos_error *error);
  * false: *error says why the file cannot be used. */
 bool phosd_schema_prepare(sqlite3 *db, const char *path, phos_error *error);
 
+/* Within a transaction: an event was added, or is deleted; its feedback is part
+ * of its measure. */
+int phosd_sums_count(struct phosd_writer *writer,
+                     const struct phosd_sums_of *of,
+                     const struct phosd_measure *measure, bool added);
+/* Before the transaction's end. */
+int phosd_sums_flush(struct phosd_writer *writer);
+/* The transaction is rolled back. */
+void phosd_sums_forget(struct phosd_writer *writer);
+/* Counts all events there are. */
+int phosd_sums_rebuild(struct phosd_writer *writer);
+bool phosd_sums_open(struct phosd_writer *writer);
+void phosd_sums_close(struct phosd_writer *writer);
+/* Which stretch of a level a time is in. */
+int64_t phosd_sums_slot(int64_t time_us, int level);
+
 /* The one number a statement without parameters gives; -1 when it fails. */
 int64_t phosd_number(sqlite3 *db, const char *sql);
 
@@ -127,6 +184,10 @@ char *phosd_plain_path(const char *path);
 bool phosd_writer_open(struct phosd_writer *writer);
 void phosd_writer_close(struct phosd_writer *writer);
 bool phosd_flag_is(phos_str flag, const char *word);
+/* Runs a statement that gives no row. */
+int phosd_writer_run(struct phosd_writer *writer, enum phosd_statement which);
+/* Does one write within a transaction and sets its result. */
+int phosd_write_apply(struct phosd_writer *writer, struct phosd_write *write);
 int phosd_writer_begin(struct phosd_writer *writer);
 /* Then keeps the log short. */
 int phosd_writer_commit(struct phosd_writer *writer);

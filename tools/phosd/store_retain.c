@@ -27,7 +27,8 @@ static const char *const texts[PHOSD_RETAIN_STATEMENTS] = {
         "  CASE WHEN json_valid(e.metadata) THEN"
         "    coalesce(e.metadata ->> 'token_count_output', 0) ELSE 0 END,"
         "  CASE WHEN json_valid(e.metadata) THEN"
-        "    coalesce(e.metadata ->> 'cost_cents', 0.0) ELSE 0.0 END"
+        "    coalesce(e.metadata ->> 'cost_cents', 0.0) ELSE 0.0 END,"
+        "  e.project_id, e.time_us, e.model, e.metadata"
         "  FROM events AS e LEFT JOIN feedback AS f ON f.event = e.id"
         "  ORDER BY e.id LIMIT 1",
     [PHOSD_DELETE_TEXT] = "INSERT INTO events_text(events_text, rowid, input,"
@@ -116,7 +117,19 @@ struct oldest {
     size_t bytes;
 };
 
-/* SQLITE_ROW with the oldest event; its text has left the index then. */
+static int uncount(struct phosd_writer *writer, sqlite3_stmt *found)
+{
+    const struct phosd_sums_of of = { sqlite3_column_int64(found, 9),
+                                      sqlite3_column_int64(found, 10),
+                                      phosd_column(found, 11) };
+    struct phosd_measure measure;
+
+    phosd_measure(phosd_column(found, 12), phosd_column(found, 5), &measure);
+    return phosd_sums_count(writer, &of, &measure, false);
+}
+
+/* SQLITE_ROW with the oldest event; its text has left the index then, and its
+ * numbers the sums. */
 static int take_oldest(struct phosd_writer *writer, int64_t before_us,
                        struct oldest *oldest)
 {
@@ -137,16 +150,15 @@ static int take_oldest(struct phosd_writer *writer, int64_t before_us,
     oldest->cost_cents = sqlite3_column_double(found, 8);
     oldest->bytes =
         phosd_column(found, 3).length + phosd_column(found, 4).length;
-    if (oldest->row <= writer->indexed_to) {
+    code = uncount(writer, found);
+    if (!code && oldest->row <= writer->indexed_to) {
         sqlite3_bind_int64(text, 1, oldest->row);
         phosd_bind(text, 2, phosd_column(found, 3));
         phosd_bind(text, 3, phosd_column(found, 4));
         code = run(writer, PHOSD_DELETE_TEXT);
-        if (code == SQLITE_OK)
-            code = SQLITE_ROW;
     }
     sqlite3_reset(found);
-    return code;
+    return code ? code : SQLITE_ROW;
 }
 
 static int shrink_session(struct phosd_writer *writer,

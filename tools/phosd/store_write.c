@@ -1,21 +1,11 @@
+/*
+ * store_write - what a transaction does to events, sessions and feedback.
+ */
 #include "store_internal.h"
 
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "now.h"
 #include "wire/uuid.h"
-
-/* One transaction takes about this much; what is more waits for the next. */
-enum { GROUP_EVENTS_MAX = 4000, GROUP_BYTES_MAX = 16 << 20 };
-
-/* One step of the text index: short, as a request may come meanwhile. */
-enum { INDEX_ROWS = 256, INDEX_BYTES = 256 << 10 };
-
-/* Between two looks for what is to be deleted: when the last found no more, and
- * when it did but requests wait. */
-enum { RETAIN_IDLE_MS = 1000, RETAIN_BUSY_MS = 50 };
 
 /* Events of one user without session_id, further apart than this, belong to
  * different sessions. Source: ingestion API, grouping of sessions. */
@@ -25,8 +15,8 @@ enum { RETAIN_IDLE_MS = 1000, RETAIN_BUSY_MS = 50 };
 static const char *const texts[PHOSD_STATEMENTS] = {
     [PHOSD_BEGIN] = "BEGIN IMMEDIATE",
     [PHOSD_COMMIT] = "COMMIT",
-    [PHOSD_FIND_EVENT] = "SELECT id, session FROM events WHERE project_id = ?1 "
-                         "AND event_id = ?2",
+    [PHOSD_FIND_EVENT] = "SELECT id, session, time_us, model FROM events"
+                         "  WHERE project_id = ?1 AND event_id = ?2",
     [PHOSD_ADD_EVENT] =
         "INSERT INTO events(id, project_id, event_id, session, time_us,"
         "  received_us, session_id, user_id, model, input, output, metadata)"
@@ -70,8 +60,9 @@ static const char *const texts[PHOSD_STATEMENTS] = {
     [PHOSD_DROP_SESSION] = "DELETE FROM sessions WHERE id = ?2",
     [PHOSD_OLD_FEEDBACK] = "SELECT flag FROM feedback WHERE event = ?1",
     [PHOSD_SET_FEEDBACK] =
-        "INSERT INTO feedback(event, flag, comment, source, received_us)"
-        "  VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(event) DO UPDATE SET"
+        "INSERT INTO feedback(event, flag, comment, source, received_us,"
+        "  project_id, time_us) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7) ON "
+        "CONFLICT(event) DO UPDATE SET"
         "  flag = excluded.flag, comment = excluded.comment,"
         "  source = excluded.source, received_us = excluded.received_us",
     [PHOSD_COUNT_FEEDBACK] =
@@ -85,8 +76,7 @@ static const char *const texts[PHOSD_STATEMENTS] = {
     [PHOSD_SET_KEY_USED] = "UPDATE keys SET used_us = ?2 WHERE id = ?1",
 };
 
-/* Runs a statement that gives no row. */
-static int run(struct phosd_writer *writer, enum phosd_statement which)
+int phosd_writer_run(struct phosd_writer *writer, enum phosd_statement which)
 {
     sqlite3_stmt *statement = writer->statements[which];
     int code = sqlite3_step(statement);
@@ -135,7 +125,8 @@ bool phosd_writer_open(struct phosd_writer *writer)
                                &writer->statements[i], NULL))
             return false;
     sqlite3_wal_hook(writer->db, on_commit, writer);
-    return phosd_retain_open(writer) && read_position(writer);
+    return phosd_retain_open(writer) && phosd_sums_open(writer) &&
+           read_position(writer);
 }
 
 void phosd_writer_close(struct phosd_writer *writer)
@@ -143,16 +134,35 @@ void phosd_writer_close(struct phosd_writer *writer)
     for (int i = 0; i < PHOSD_STATEMENTS; i++)
         sqlite3_finalize(writer->statements[i]);
     phosd_retain_close(writer);
+    phosd_sums_close(writer);
     if (writer->db)
         sqlite3_wal_checkpoint_v2(writer->db, NULL, SQLITE_CHECKPOINT_TRUNCATE,
                                   NULL, NULL);
     sqlite3_close(writer->db);
 }
 
-/* SQLITE_ROW: found, with its row and session (0 for none). */
+/* An event that is there. */
+struct known {
+    int64_t row, session; /* a session of 0: none */
+    int64_t time_us;
+    phos_str model; /* of a longer one only that it is longer */
+    char model_text[PHOSD_STATS_NAME_MAX + 1];
+};
+
+static void keep_model(phos_str model, struct known *known)
+{
+    known->model = phos_str_make(NULL, 0);
+    if (!model.data)
+        return;
+    if (model.length > sizeof(known->model_text))
+        model.length = sizeof(known->model_text);
+    memcpy(known->model_text, model.data, model.length);
+    known->model = phos_str_make(known->model_text, model.length);
+}
+
+/* SQLITE_ROW: found. */
 static int find_event(struct phosd_writer *writer, int64_t project_id,
-                      const uint8_t event_id[16], int64_t *ret_row,
-                      int64_t *ret_session)
+                      const uint8_t event_id[16], struct known *ret_known)
 {
     sqlite3_stmt *find = writer->statements[PHOSD_FIND_EVENT];
     int code;
@@ -161,8 +171,10 @@ static int find_event(struct phosd_writer *writer, int64_t project_id,
     sqlite3_bind_blob(find, 2, event_id, 16, SQLITE_STATIC);
     code = sqlite3_step(find);
     if (code == SQLITE_ROW) {
-        *ret_row = sqlite3_column_int64(find, 0);
-        *ret_session = sqlite3_column_int64(find, 1);
+        ret_known->row = sqlite3_column_int64(find, 0);
+        ret_known->session = sqlite3_column_int64(find, 1);
+        ret_known->time_us = sqlite3_column_int64(find, 2);
+        keep_model(phosd_column(find, 3), ret_known);
     }
     sqlite3_reset(find);
     return code;
@@ -206,7 +218,7 @@ static int merge_sessions(struct phosd_writer *writer, int64_t kept,
         if (steps[i] != PHOSD_DROP_SESSION)
             sqlite3_bind_int64(statement, 1, kept);
         sqlite3_bind_int64(statement, 2, gone);
-        code = run(writer, steps[i]);
+        code = phosd_writer_run(writer, steps[i]);
         if (code)
             return code;
     }
@@ -283,7 +295,7 @@ static int add_tags(struct phosd_writer *writer, int64_t project_id,
         sqlite3_bind_int64(add, 1, project_id);
         phosd_bind(add, 2, event->tags[i]);
         sqlite3_bind_int64(add, 3, row);
-        code = run(writer, PHOSD_ADD_TAG);
+        code = phosd_writer_run(writer, PHOSD_ADD_TAG);
         if (code)
             return code;
     }
@@ -311,7 +323,7 @@ static int add_row(struct phosd_writer *writer, const struct phosd_write *write,
     phosd_bind(add, 10, event->input);
     phosd_bind(add, 11, event->output);
     phosd_bind(add, 12, event->metadata);
-    return run(writer, PHOSD_ADD_EVENT);
+    return phosd_writer_run(writer, PHOSD_ADD_EVENT);
 }
 
 /* An event that is there already changes nothing: that is what makes sending
@@ -319,8 +331,12 @@ static int add_row(struct phosd_writer *writer, const struct phosd_write *write,
 static int add_event(struct phosd_writer *writer, struct phosd_write *write,
                      const struct phosd_event *event)
 {
-    int64_t session = 0, row;
-    int code = find_event(writer, write->project_id, event->id, &row, &session);
+    const struct phosd_sums_of of = { write->project_id, event->time_us,
+                                      event->model };
+    struct phosd_measure measure;
+    struct known known;
+    int64_t session = 0;
+    int code = find_event(writer, write->project_id, event->id, &known);
 
     if (code == SQLITE_ROW) {
         write->duplicates++;
@@ -340,7 +356,10 @@ static int add_event(struct phosd_writer *writer, struct phosd_write *write,
         code = add_row(writer, write, event, session, writer->last_row + 1);
     if (code == SQLITE_OK)
         code = add_tags(writer, write->project_id, event, ++writer->last_row);
-    return code;
+    if (code)
+        return code;
+    phosd_measure(event->metadata, phos_str_make(NULL, 0), &measure);
+    return phosd_sums_count(writer, &of, &measure, true);
 }
 
 bool phosd_flag_is(phos_str flag, const char *word)
@@ -349,46 +368,76 @@ bool phosd_flag_is(phos_str flag, const char *word)
            memcmp(flag.data, word, flag.length) == 0;
 }
 
-static int success_of(phos_str flag)
+/* What feedback counts for; nothing when its flag is missing. */
+static struct phosd_measure judgement(phos_str flag)
 {
-    return phosd_flag_is(flag, "success");
-}
+    struct phosd_measure measure = { .has_latency = false };
 
-static int failure_of(phos_str flag)
-{
-    return phosd_flag_is(flag, "failure");
+    measure.sums.success = flag.data && phosd_flag_is(flag, "success");
+    measure.sums.failure = flag.data && phosd_flag_is(flag, "failure");
+    return measure;
 }
 
 /* What the event's former feedback counted for. */
 static int old_feedback(struct phosd_writer *writer, int64_t row,
-                        int *ret_success, int *ret_failure)
+                        struct phosd_measure *ret_old)
 {
     sqlite3_stmt *old = writer->statements[PHOSD_OLD_FEEDBACK];
     int code;
 
-    *ret_success = *ret_failure = 0;
     sqlite3_bind_int64(old, 1, row);
     code = sqlite3_step(old);
-    if (code == SQLITE_ROW) {
-        phos_str flag = phosd_column(old, 0);
-
-        *ret_success = success_of(flag);
-        *ret_failure = failure_of(flag);
-        code = SQLITE_DONE;
-    }
+    *ret_old = judgement(code == SQLITE_ROW ? phosd_column(old, 0)
+                                            : phos_str_make(NULL, 0));
     sqlite3_reset(old);
-    return code == SQLITE_DONE ? SQLITE_OK : code;
+    return code == SQLITE_DONE || code == SQLITE_ROW ? SQLITE_OK : code;
+}
+
+static int set_feedback(struct phosd_writer *writer,
+                        const struct phosd_write *write,
+                        const struct known *known)
+{
+    const struct phosd_feedback *feedback = write->feedback;
+    sqlite3_stmt *set = writer->statements[PHOSD_SET_FEEDBACK];
+
+    sqlite3_bind_int64(set, 1, known->row);
+    phosd_bind(set, 2, feedback->flag);
+    phosd_bind(set, 3, feedback->comment);
+    phosd_bind(set, 4, feedback->source);
+    sqlite3_bind_int64(set, 5, write->received_us);
+    sqlite3_bind_int64(set, 6, write->project_id);
+    sqlite3_bind_int64(set, 7, known->time_us);
+    return phosd_writer_run(writer, PHOSD_SET_FEEDBACK);
+}
+
+/* The session and the sums follow what has changed. */
+static int count_feedback(struct phosd_writer *writer, int64_t project_id,
+                          const struct known *known,
+                          const struct phosd_measure *old,
+                          const struct phosd_measure *now)
+{
+    const struct phosd_sums_of of = { project_id, known->time_us,
+                                      known->model };
+    sqlite3_stmt *count = writer->statements[PHOSD_COUNT_FEEDBACK];
+    int code;
+
+    sqlite3_bind_int64(count, 1, known->session);
+    sqlite3_bind_int(count, 2, (int)now->sums.success - (int)old->sums.success);
+    sqlite3_bind_int(count, 3, (int)now->sums.failure - (int)old->sums.failure);
+    code = phosd_writer_run(writer, PHOSD_COUNT_FEEDBACK);
+    if (!code)
+        code = phosd_sums_count(writer, &of, old, false);
+    return code ? code : phosd_sums_count(writer, &of, now, true);
 }
 
 static int add_feedback(struct phosd_writer *writer, struct phosd_write *write)
 {
     const struct phosd_feedback *feedback = write->feedback;
-    sqlite3_stmt *set = writer->statements[PHOSD_SET_FEEDBACK];
-    sqlite3_stmt *count = writer->statements[PHOSD_COUNT_FEEDBACK];
-    int64_t row, session;
-    int success, failure;
-    int code = find_event(writer, write->project_id, feedback->event_id, &row,
-                          &session);
+    const struct phosd_measure now = judgement(feedback->flag);
+    struct phosd_measure old;
+    struct known known;
+    int code =
+        find_event(writer, write->project_id, feedback->event_id, &known);
 
     if (code == SQLITE_DONE) {
         write->result = PHOSD_NOT_FOUND;
@@ -396,21 +445,11 @@ static int add_feedback(struct phosd_writer *writer, struct phosd_write *write)
     }
     if (code != SQLITE_ROW)
         return code;
-    code = old_feedback(writer, row, &success, &failure);
-    if (code)
-        return code;
-    sqlite3_bind_int64(set, 1, row);
-    phosd_bind(set, 2, feedback->flag);
-    phosd_bind(set, 3, feedback->comment);
-    phosd_bind(set, 4, feedback->source);
-    sqlite3_bind_int64(set, 5, write->received_us);
-    code = run(writer, PHOSD_SET_FEEDBACK);
-    if (code)
-        return code;
-    sqlite3_bind_int64(count, 1, session);
-    sqlite3_bind_int(count, 2, success_of(feedback->flag) - success);
-    sqlite3_bind_int(count, 3, failure_of(feedback->flag) - failure);
-    return run(writer, PHOSD_COUNT_FEEDBACK);
+    code = old_feedback(writer, known.row, &old);
+    if (!code)
+        code = set_feedback(writer, write, &known);
+    return code ? code
+                : count_feedback(writer, write->project_id, &known, &old, &now);
 }
 
 static int note_key(struct phosd_writer *writer,
@@ -420,10 +459,10 @@ static int note_key(struct phosd_writer *writer,
 
     sqlite3_bind_int64(set, 1, write->key);
     sqlite3_bind_int64(set, 2, write->received_us);
-    return run(writer, PHOSD_SET_KEY_USED);
+    return phosd_writer_run(writer, PHOSD_SET_KEY_USED);
 }
 
-static int apply(struct phosd_writer *writer, struct phosd_write *write)
+int phosd_write_apply(struct phosd_writer *writer, struct phosd_write *write)
 {
     write->result = PHOSD_STORED;
     write->duplicates = 0;
@@ -438,238 +477,4 @@ static int apply(struct phosd_writer *writer, struct phosd_write *write)
             return code;
     }
     return SQLITE_OK;
-}
-
-/* Whether the file that we write is still the one of that name: else every
- * acknowledgement would be for a file that nobody will ever open. */
-static bool file_in_place(const struct phosd_store *store)
-{
-    struct stat named, held;
-
-    return stat(store->path, &named) == 0 &&
-           fstat(store->lock_fd, &held) == 0 && named.st_ino == held.st_ino &&
-           named.st_dev == held.st_dev;
-}
-
-static void tell(struct phosd_writer *writer, const char *why)
-{
-    if (why && !writer->failing)
-        fprintf(stderr,
-                "phosd: storing failed: %s; answering 503 until it works "
-                "again\n",
-                why);
-    else if (!why && writer->failing)
-        fprintf(stderr, "phosd: storing works again\n");
-    writer->failing = why != NULL;
-}
-
-void phosd_writer_roll_back(struct phosd_writer *writer)
-{
-    if (!sqlite3_get_autocommit(writer->db))
-        sqlite3_exec(writer->db, "ROLLBACK", NULL, NULL, NULL);
-}
-
-/* Writes the log back into the file. Readers that always overlap would let it
- * grow for ever, so from a size on they are waited for. */
-static void keep_log_short(struct phosd_writer *writer)
-{
-    if (writer->log_pages < PHOSD_LOG_PAGES)
-        return;
-    sqlite3_wal_checkpoint_v2(writer->db, NULL,
-                              writer->log_pages < PHOSD_LOG_PAGES_MAX
-                                  ? SQLITE_CHECKPOINT_PASSIVE
-                                  : SQLITE_CHECKPOINT_RESTART,
-                              NULL, NULL);
-}
-
-int phosd_writer_begin(struct phosd_writer *writer)
-{
-    return run(writer, PHOSD_BEGIN);
-}
-
-int phosd_writer_commit(struct phosd_writer *writer)
-{
-    int code = run(writer, PHOSD_COMMIT);
-
-    if (!code)
-        keep_log_short(writer);
-    return code;
-}
-
-static void commit_group(struct phosd_writer *writer, struct phosd_write *group)
-{
-    struct phosd_metrics *metrics = writer->store->metrics;
-    int64_t last_row = writer->last_row;
-    uint64_t began_us = phosd_now_us(), events = 0;
-    int code = SQLITE_OK;
-    bool in_place = file_in_place(writer->store);
-
-    if (in_place)
-        code = run(writer, PHOSD_BEGIN);
-    for (struct phosd_write *write = group; in_place && write && !code;
-         write = write->next) {
-        code = apply(writer, write);
-        events += write->event_count;
-    }
-    if (in_place && !code)
-        code = run(writer, PHOSD_COMMIT);
-    if (!in_place || code) {
-        tell(writer, in_place ? sqlite3_errmsg(writer->db)
-                              : "the database file was moved or deleted");
-        phosd_writer_roll_back(writer);
-        writer->last_row = last_row;
-        if (metrics)
-            phosd_metrics_commit_failed(metrics);
-    } else {
-        if (metrics)
-            phosd_metrics_committed(metrics, events, phosd_now_us() - began_us);
-        tell(writer, NULL);
-        writer->index_paused = false;
-    }
-    while (group) {
-        struct phosd_write *next = group->next;
-
-        if (!in_place || code)
-            group->result = PHOSD_FAILED;
-        group->done(group); /* the write may be gone now */
-        group = next;
-    }
-    if (in_place && !code)
-        keep_log_short(writer);
-}
-
-static int index_rows(struct phosd_writer *writer, int64_t *ret_indexed_to)
-{
-    sqlite3_stmt *rows = writer->statements[PHOSD_UNINDEXED];
-    sqlite3_stmt *add = writer->statements[PHOSD_ADD_TO_INDEX];
-    size_t bytes = 0;
-    int count = 0, code = SQLITE_DONE;
-
-    sqlite3_bind_int64(rows, 1, writer->indexed_to);
-    sqlite3_bind_int(rows, 2, INDEX_ROWS);
-    while (bytes < INDEX_BYTES && (code = sqlite3_step(rows)) == SQLITE_ROW) {
-        phos_str input = phosd_column(rows, 1);
-        phos_str output = phosd_column(rows, 2);
-
-        *ret_indexed_to = sqlite3_column_int64(rows, 0);
-        count++;
-        bytes += input.length + output.length;
-        sqlite3_bind_int64(add, 1, *ret_indexed_to);
-        phosd_bind(add, 2, input);
-        phosd_bind(add, 3, output);
-        code = run(writer, PHOSD_ADD_TO_INDEX);
-        if (code)
-            break;
-    }
-    sqlite3_reset(rows);
-    if (code == SQLITE_DONE && count < INDEX_ROWS)
-        *ret_indexed_to = writer->last_row; /* what is missing was deleted */
-    return code == SQLITE_DONE || code == SQLITE_ROW ? SQLITE_OK : code;
-}
-
-/* One step of the text index; a failure pauses it, as nobody waits for it. */
-static void index_some(struct phosd_writer *writer)
-{
-    int64_t indexed_to = writer->indexed_to;
-    int code = run(writer, PHOSD_BEGIN);
-
-    if (!code)
-        code = index_rows(writer, &indexed_to);
-    if (!code) {
-        sqlite3_bind_int64(writer->statements[PHOSD_SET_INDEXED], 1,
-                           indexed_to);
-        code = run(writer, PHOSD_SET_INDEXED);
-    }
-    if (!code)
-        code = run(writer, PHOSD_COMMIT);
-    if (code) {
-        phosd_writer_roll_back(writer);
-        writer->index_paused = true;
-        return;
-    }
-    writer->indexed_to = indexed_to;
-    keep_log_short(writer);
-}
-
-/* Takes what waits, up to one transaction's worth. Under the mutex. */
-static struct phosd_write *take_group(struct phosd_store *store)
-{
-    struct phosd_write *group = store->writes, *last = NULL;
-    size_t events = 0, bytes = 0;
-
-    for (struct phosd_write *at = group;
-         at && (!last || (events + at->event_count <= GROUP_EVENTS_MAX &&
-                          bytes + at->bytes <= GROUP_BYTES_MAX));
-         at = at->next) {
-        store->writes_waiting--;
-        events += at->event_count;
-        bytes += at->bytes;
-        last = at;
-    }
-    if (last) {
-        store->writes = last->next;
-        if (!store->writes)
-            store->writes_end = &store->writes;
-        last->next = NULL;
-    }
-    return group;
-}
-
-/* Under the mutex. Steps follow one another while no write waits, and at a
- * distance while some do, so that a busy collector deletes too. */
-static bool retain_is_due(const struct phosd_writer *writer)
-{
-    const struct phosd_store *store = writer->store;
-
-    if (store->stopping || (store->keep_us == 0 && store->keep_bytes == 0))
-        return false;
-    if (writer->retain_more && !store->writes)
-        return true;
-    return phosd_now_ms() - writer->retained_ms >=
-           (writer->retain_more ? RETAIN_BUSY_MS : RETAIN_IDLE_MS);
-}
-
-static void retain_some(struct phosd_writer *writer)
-{
-    writer->retain_more = phosd_retain_some(writer);
-    writer->retained_ms = phosd_now_ms();
-}
-
-/* Under the mutex. */
-static void tell_position(const struct phosd_writer *writer)
-{
-    writer->store->last_row = writer->last_row;
-    writer->store->indexed_to = writer->indexed_to;
-}
-
-void *phosd_writer_main(void *user_data)
-{
-    struct phosd_writer *writer = user_data;
-    struct phosd_store *store = writer->store;
-
-    pthread_mutex_lock(&store->mutex);
-    for (;;) {
-        struct phosd_write *group = take_group(store);
-        bool behind =
-            !writer->index_paused && writer->indexed_to < writer->last_row;
-        bool retaining = retain_is_due(writer);
-
-        if (!group && store->stopping)
-            break;
-        if (!group && !behind && !retaining) {
-            pthread_cond_wait(&store->write_wanted, &store->mutex);
-            continue;
-        }
-        pthread_mutex_unlock(&store->mutex);
-        if (group)
-            commit_group(writer, group);
-        else if (behind)
-            index_some(writer);
-        if (retaining)
-            retain_some(writer);
-        pthread_mutex_lock(&store->mutex);
-        tell_position(writer);
-    }
-    pthread_mutex_unlock(&store->mutex);
-    return NULL;
 }

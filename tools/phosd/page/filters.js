@@ -137,20 +137,28 @@ export function filterForm(parameters, changed) {
     } };
 }
 
+/* How many there are; what takes long to count is counted in part. */
+export function counted({ total, exact }) {
+    return count(total) + (exact === false ? '+' : '');
+}
+
 /* "1-25 of 300" and the ways on; link(page) makes an address. */
-export function pager(number, total, shown, link, size = PAGE) {
+export function pager(number, answer, shown, link, size = PAGE) {
+    const { total, exact } = answer;
     const last = Math.max(1, Math.ceil(total / size));
     const first = (number - 1) * size;
+    const more = exact === false ? shown === size : number < last;
 
-    if (total <= size && number === 1)
+    if (total <= size && number === 1 && !more)
         return el('div', { 'class': 'pager' });
     return el('nav', { 'class': 'pager', 'aria-label': 'Pages' },
         number > 1 ? el('a', { 'class': 'button', rel: 'prev',
             href: link(number - 1) }, 'Previous') : null,
         el('span', { 'class': 'muted' }, shown > 0
             ? `${count(first + 1)}\u2013${count(first + shown)} of ` +
-              count(total)
-            : `Page ${count(number)} of ${count(last)}`),
-        number < last ? el('a', { 'class': 'button', rel: 'next',
+              counted(answer)
+            : `Page ${count(number)} of ${count(last)}` +
+              (exact === false ? '+' : '')),
+        more ? el('a', { 'class': 'button', rel: 'next',
             href: link(number + 1) }, 'Next') : null);
 }

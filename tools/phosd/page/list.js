@@ -5,10 +5,9 @@
 
 import { get } from './api.js';
 import { el, reconcile } from './dom.js';
-import { PAGE, filterForm, isFiltered, page, pager, place, question }
+import { PAGE, counted, filterForm, isFiltered, page, pager, place, question }
     from './filters.js';
 import { live } from './live.js';
-import { count } from './format.js';
 
 /* Where the way back from a session leads: the list as it was left. */
 let left = '#/sessions';
@@ -91,15 +90,15 @@ export function listView(kind, { root, parameters, tell }) {
         const empty = answer.total === 0 && !isFiltered(chosen)
             ? await nothing(kind, signal) : null;
         items.removeAttribute('aria-busy');
-        total.textContent = count(answer.total);
+        total.textContent = counted(answer);
         message.replaceChildren(...(found.length > 0 ? []
             : [answer.total > 0 ? notice('This page is empty', '')
                 : empty || notice(`No ${kind.name} match`,
                     'Try fewer filters or a longer time.')]));
         reconcile(items, found, kind.key, kind.make);
-        const now = `${number} ${answer.total} ${found.length}`;
+        const now = `${number} ${counted(answer)} ${found.length}`;
         if (now !== pages)
-            below.replaceChildren(pager(number, answer.total, found.length,
+            below.replaceChildren(pager(number, answer, found.length,
                 (to) => place(kind.name, { ...chosen, page: to })));
         pages = now;
     }

@@ -68,7 +68,7 @@ export function session({ root, id, parameters, tell }) {
         message.replaceChildren();
         if (now !== state) {
             head.replaceChildren(sums(rest));
-            below.replaceChildren(pager(number, rest.event_count,
+            below.replaceChildren(pager(number, { total: rest.event_count },
                 events.length, (to) => `${sessionLink(id)}?page=${to}`,
                 TURNS));
         }
