@@ -61,6 +61,10 @@ missing_packages() {
     if [ "$1" = all ] || [ "$1" = abi ]; then
         has_command abidw || say abigail-tools
     fi
+    if [ "$1" = all ] || [ "$1" = nginx ]; then
+        has_command nginx || [ -x /usr/sbin/nginx ] || say nginx
+        [ -x /usr/share/nginx/src/configure ] || say nginx-dev
+    fi
     if [ "$1" = all ]; then
         has_command clang || say clang
         has_command shellcheck || say shellcheck
@@ -76,8 +80,6 @@ missing_packages() {
         has_library krb5-gssapi || say libkrb5-dev
         has_library ldap || say libldap-dev
         [ -s /usr/include/http_parser.h ] || say libhttp-parser-dev
-        has_command nginx || [ -x /usr/sbin/nginx ] || say nginx
-        [ -x /usr/share/nginx/src/configure ] || say nginx-dev
         # With Debian's own Python, which is the one that its packages are for.
         /usr/bin/python3 -c 'import jsonschema' 2>/dev/null ||
             say python3-jsonschema
@@ -158,4 +160,40 @@ $compiler $*"
     }
     # Warnings, if there are any.
     printf '%s\n' "$built" | sed '/^ninja: no work to do/d; /^$/d'
+}
+
+# ---- figures ----
+
+version_of() {
+    pkg-config --modversion "$1"
+}
+
+# What the figures below it were measured on.
+print_origin() {
+    say "commit    $(git describe --always --dirty --abbrev=12 2>/dev/null ||
+        say unknown), $(date -u +%Y-%m-%d)"
+    say "versions  libcurl $(version_of libcurl), libuv $(version_of libuv)," \
+        "$(ldd --version 2>/dev/null | head -n 1)"
+}
+
+# record_figures NAME FILE: FILE replaces what stands between the comments
+# "NAME: begin" and "NAME: end" of docs/performance.md; nothing is recorded if
+# it says that it does not count.
+record_figures() {
+    ! grep -q 'does not count' "$2" ||
+        die "other load on the machine: nothing recorded"
+    document=$root/docs/performance.md
+    awk -v name="$1" -v figures="$2" '
+        $0 == "<!-- " name ": end -->" { inside = 0 }
+        !inside
+        $0 == "<!-- " name ": begin -->" {
+            inside = 1
+            print "\n```text"
+            while ((getline line < figures) > 0)
+                print line
+            print "```\n"
+        }
+    ' "$document" >"$document.new"
+    mv "$document.new" "$document"
+    say "recorded in docs/performance.md"
 }

@@ -16,7 +16,7 @@ NGINX = os.environ["NGINX_PROGRAM"]
 MODULE = os.environ["NGINX_PHOS_MODULE"]
 
 CONFIGURATION = """
-load_module %(module)s;
+%(load)s
 daemon off;
 master_process %(master)s;
 worker_processes %(workers)d;
@@ -63,10 +63,11 @@ class Nginx:
     """Configured by pieces of configuration: `top`, `http` and `server`."""
 
     def __init__(self, server, http="", top="", workers=2, master=True,
-                 environment=None):
+                 environment=None, module=True):
         self.directory = tempfile.mkdtemp(prefix="phos-nginx-")
         self.pieces = {
-            "module": MODULE, "directory": self.directory, "workers": workers,
+            "load": "load_module %s;" % MODULE if module else "",
+            "directory": self.directory, "workers": workers,
             "master": "on" if master else "off", "top": top, "http": http,
             "server": server,
             "user": "user root;" if os.geteuid() == 0 else ""}
@@ -119,6 +120,12 @@ class Nginx:
         with self.changed:
             self.has_ended = True
             self.changed.notify_all()
+
+    def workers(self):
+        """Their process ids."""
+        return [int(line.split()[-1])
+                for line in self.wait_for_line("start worker process ",
+                                               self.pieces["workers"])]
 
     def found(self, text):
         return [line for line in self.lines if text in line]
