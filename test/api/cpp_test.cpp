@@ -10,11 +10,12 @@
 #include <unistd.h>
 #include <unordered_set>
 
+#include "cpp_rig.hpp"
+
+/* Last: it makes a macro of `fail`, which streams have as a method. */
 extern "C" {
 #include <cmocka.h>
 }
-
-#include "cpp_rig.hpp"
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
