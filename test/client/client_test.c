@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -18,6 +19,9 @@ struct world {
     size_t receipt_count;
     char last_diagnostic[PHOS_ERROR_TEXT_BYTES];
     phos_status status_in_callback;
+    pthread_mutex_t lock;
+    pthread_cond_t has_heard;
+    unsigned high_waters;
 };
 
 static void on_receipts(const phos_receipt *receipts, size_t count,
@@ -420,6 +424,69 @@ static void a_full_ring_rejects_and_counts(void **state)
     assert_int_equal(report.rejected.full, 1);
 }
 
+static void on_high_water(uint64_t used_bytes, uint64_t ring_bytes,
+                          void *user_data)
+{
+    struct world *world = user_data;
+
+    (void)used_bytes;
+    (void)ring_bytes;
+    pthread_mutex_lock(&world->lock);
+    world->high_waters++;
+    pthread_cond_broadcast(&world->has_heard);
+    pthread_mutex_unlock(&world->lock);
+}
+
+static bool hears_high_water(struct world *world)
+{
+    struct timespec deadline;
+    int error = 0;
+
+    clock_gettime(CLOCK_REALTIME, &deadline);
+    deadline.tv_sec += 30;
+    pthread_mutex_lock(&world->lock);
+    while (world->high_waters == 0 && !error)
+        error =
+            pthread_cond_timedwait(&world->has_heard, &world->lock, &deadline);
+    pthread_mutex_unlock(&world->lock);
+    return !error;
+}
+
+/* The service answers nothing and no timer is near: it is the log call past the
+ * mark that wakes the worker. */
+static void the_high_water_is_told_before_a_call_is_rejected(void **state)
+{
+    struct world world = { .lock = PTHREAD_MUTEX_INITIALIZER,
+                           .has_heard = PTHREAD_COND_INITIALIZER };
+    phos_options options = world_options(&world);
+    phos_stats stats = { .struct_size = sizeof(stats) };
+    phos_event event = some_event(0);
+    char text[2000];
+
+    (void)state;
+    memset(text, 'x', sizeof(text));
+    event.output = phos_str_make(text, sizeof(text));
+    options.ring_bytes = 65536;
+    options.event_bytes_max = 4096;
+    options.linger_ms = 0;
+    options.batch_events_max = 1;
+    options.in_flight_max = 1;
+    options.high_water_percent = 80;
+    options.on_high_water = on_high_water;
+    world.service.holds = true;
+    open_world(&world, &options);
+    do {
+        assert_int_equal(phos_client_log(world.client, &event, NULL), PHOS_OK);
+        phos_client_stats(world.client, &stats);
+    } while (stats.ring_used_bytes <= 65536 / 100 * 80);
+    assert_true(hears_high_water(&world));
+    while (phos_client_log(world.client, &event, NULL) == PHOS_OK)
+        ;
+    memory_transport_let_go(&world.service, 201);
+    close_world(&world, 30000, PHOS_OK);
+    assert_int_equal(world.high_waters, 1);
+}
+
 static void a_caller_that_may_wait_gets_room(void **state)
 {
     struct world world = { 0 };
@@ -595,6 +662,7 @@ int main(void)
         cmocka_unit_test(a_key_that_no_header_may_hold_is_refused),
         cmocka_unit_test(a_key_that_looks_like_its_mask_hangs_nobody),
         cmocka_unit_test(a_full_ring_rejects_and_counts),
+        cmocka_unit_test(the_high_water_is_told_before_a_call_is_rejected),
         cmocka_unit_test(a_caller_that_may_wait_gets_room),
         cmocka_unit_test(clients_can_share_a_worker),
         cmocka_unit_test(a_signal_handler_may_log_and_begin_the_shutdown),
