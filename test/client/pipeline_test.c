@@ -299,18 +299,12 @@ static void an_idle_pipeline_asks_for_no_turn(void **state)
 /* Has the turns that the pipeline asks for, up to that many milliseconds. */
 static void live(struct world *world, uint64_t ms)
 {
-    uint64_t end_us = world->now_us + ms * 1000;
+    uint64_t end_ms = world->now_us / 1000 + ms, due_ms;
 
-    for (;;) {
-        uint64_t due_ms = turn(world);
-
-        if (due_ms >= end_us / 1000)
-            break;
+    while ((due_ms = turn(world)) <= end_ms)
         if (due_ms * 1000 > world->now_us)
             world->now_us = due_ms * 1000;
-    }
-    world->now_us = end_us;
-    turn(world);
+    world->now_us = end_ms * 1000;
 }
 
 static unsigned lines_told(const struct world *world)

@@ -34,6 +34,25 @@ void lines_answered(struct lines *lines, bool is_delivered, bool is_cancelled)
     }
 }
 
+/* By when there must be a line that says why nothing arrives; also for one
+ * that comes: it must not be late. */
+static void check_silence(struct lines *lines)
+{
+    uint64_t due_us = lines->trying_us + STALL_US;
+
+    if (!lines->is_trying)
+        return;
+    if (lines->has_told && due_us < lines->told_us + GAP_US)
+        due_us = lines->told_us + GAP_US;
+    if (lines->is_stalled && due_us < lines->told_us + REPEAT_US)
+        due_us = lines->told_us + REPEAT_US;
+    if (lines->world->now_us > due_us + lines->slack_us)
+        world_fail(
+            lines->world, "nothing arrives for %llu ms, and nobody is told",
+            (unsigned long long)(lines->world->now_us - lines->trying_us) /
+                1000);
+}
+
 /* ---- what is told ---- */
 
 static void check_stall(struct lines *lines, phos_diagnostic_code code,
@@ -50,6 +69,7 @@ static void check_stall(struct lines *lines, phos_diagnostic_code code,
     if (lines->is_stalled && code == lines->told_code &&
         now_us + GRAIN_US < lines->told_us + REPEAT_US)
         world_fail(world, "told twice in a minute that nothing arrives");
+    check_silence(lines);
     lines->has_told = lines->is_stalled = true;
     lines->told_us = now_us;
     lines->told_code = code;
@@ -98,24 +118,7 @@ void lines_high_water(struct lines *lines, uint64_t used_bytes,
     lines->is_high = true;
 }
 
-/* ---- what is not ---- */
-
-static void check_silence(struct lines *lines)
-{
-    uint64_t due_us = lines->trying_us + STALL_US;
-
-    if (!lines->is_trying)
-        return;
-    if (lines->has_told && due_us < lines->told_us + GAP_US)
-        due_us = lines->told_us + GAP_US;
-    if (lines->is_stalled && due_us < lines->told_us + REPEAT_US)
-        due_us = lines->told_us + REPEAT_US;
-    if (lines->world->now_us > due_us + lines->slack_us)
-        world_fail(
-            lines->world, "nothing arrives for %llu ms, and nobody is told",
-            (unsigned long long)(lines->world->now_us - lines->trying_us) /
-                1000);
-}
+/* ---- a turn ---- */
 
 void lines_turn(struct lines *lines, uint64_t pending, uint32_t in_flight,
                 uint64_t used_bytes, bool is_closing)
