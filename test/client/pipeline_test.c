@@ -34,6 +34,7 @@ struct world {
     phos_event event;
     struct call stopped;
     struct phos__ticket ticket;
+    void (*on_line)(struct world *world);
     unsigned told[DIAGNOSTIC_CODES];
     phos_error last_line;
     unsigned high_water_count;
@@ -74,6 +75,9 @@ static void on_diagnostic(const phos_diagnostic *diagnostic, void *user_data)
 
     world->told[diagnostic->code]++;
     world->last_line = diagnostic->error;
+    if (world->on_line)
+        world->on_line(world);
+    world->on_line = NULL;
 }
 
 static void on_high_water(uint64_t used_bytes, uint64_t ring_bytes,
@@ -535,7 +539,31 @@ static void the_worker_is_woken_at_the_mark_and_no_sooner(void **state)
     close_world(&world);
 }
 
-/* The same while it naps between two batches. */
+static void fill_past_the_mark(struct world *world)
+{
+    fill_to(world, PHOS__RING_BYTES_MIN / 100 * 80);
+}
+
+/* Log calls that come after the worker's last look wake nobody: it is awake. */
+static void the_mark_is_not_slept_over(void **state)
+{
+    struct world world;
+
+    (void)state;
+    open_world(&world);
+    world.service.holds = true;
+    fill_to(&world, 8192);
+    turn(&world);
+    phos__rejections_add(&world.rejections, PHOS_E_INVALID);
+    world.on_line = fill_past_the_mark;
+    assert_true(is_awake(&world, turn(&world)));
+    assert_int_equal(world.high_water_count, 0);
+    turn(&world);
+    assert_int_equal(world.high_water_count, 1);
+    close_world(&world);
+}
+
+/* As when the machine is full, while it naps between two batches. */
 static void a_nap_ends_at_the_mark_too(void **state)
 {
     const uint64_t mark = PHOS__RING_BYTES_MIN / 100 * 75;
@@ -576,6 +604,7 @@ int main(void)
         cmocka_unit_test(rejected_calls_are_told_with_their_sum),
         cmocka_unit_test(what_close_gives_up_is_told),
         cmocka_unit_test(the_worker_is_woken_at_the_mark_and_no_sooner),
+        cmocka_unit_test(the_mark_is_not_slept_over),
         cmocka_unit_test(a_nap_ends_at_the_mark_too),
     };
 
