@@ -63,11 +63,14 @@ typedef enum phos_reason {
     /* of feedback only */
     PHOS_REASON_EVENT_LOST = 7,    /* dropped: its event was refused, dropped */
     PHOS_REASON_EVENT_UNKNOWN = 8, /* refused: 404 until patience ended */
-    PHOS_REASON_CROWDED = 9        /* dropped: too much feedback is waiting */
+    PHOS_REASON_CROWDED = 9,       /* dropped: too much feedback is waiting */
+
+    PHOS_REASON_BEFORE_SEND = 10 /* dropped: by options.before_send, or what it
+                                    left breaks an event's documented shape */
 } phos_reason;
 
 /* Known today; and how many a ledger has room for, so that more can come. */
-enum { PHOS_REASON_COUNT = 10, PHOS_REASON_SLOTS = 16 };
+enum { PHOS_REASON_COUNT = 11, PHOS_REASON_SLOTS = 16 };
 
 /** What feedback says of an event. 0 is neither, so that none goes by mistake.
  */
@@ -105,6 +108,28 @@ typedef void phos_receipts_fn(const phos_receipt *receipts, size_t count,
  */
 typedef void phos_refused_fn(const phos_receipt *receipt, phos_str event_json,
                              void *user_data);
+
+/**
+ * Shows an event before it is first sent, to be masked or dropped. Called once
+ * for each event, before any other callback hears of it and before the service
+ * can; not for one that close gives up before it was read, and so never sends.
+ *
+ * event  as it was logged, event_id set to its id and an answer in pieces
+ *        joined. Every field may be set anew, but texts, tags and pairs are not
+ *        written into. What it is set to is copied when the function has
+ *        returned, and stays as it is until it is called again or the client
+ *        is freed; so it is not on the function's stack. Changes of event_id
+ *        and cookie are ignored.
+ *
+ * Returns true: what is left of the event is sent instead, in every repetition
+ * too. It is checked as phos_client_log() does; what breaks the documented
+ * shape or exceeds event_bytes_max is dropped, and never sent as it was.
+ * false: it is dropped. Both with PHOS_REASON_BEFORE_SEND.
+ *
+ * While it runs, nothing else is read, sent or answered by this worker. May
+ * call phos_client_log() and phos_client_stats(). Threads: loop.
+ */
+typedef bool phos_before_send_fn(phos_event *event, void *user_data);
 
 /**
  * Adjusts an easy handle (CURL *) before each request, for settings that have
@@ -211,6 +236,7 @@ typedef struct phos_options {
                                exit handler; default 0 */
 
     /* what the application hears; user_data goes to all of them */
+    phos_before_send_fn *before_send;
     phos_receipts_fn *on_receipts;
     phos_refused_fn *on_refused;
     phos_diagnostic_fn *on_diagnostic;
@@ -263,6 +289,7 @@ static inline phos_options phos_options_default(void)
     options.allow_plain_http = false;
     options.use_environment = true;
     options.exit_flush_ms = 0;
+    options.before_send = NULL;
     options.on_receipts = NULL;
     options.on_refused = NULL;
     options.on_diagnostic = NULL;

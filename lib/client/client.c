@@ -229,6 +229,12 @@ static phos_status make_pipeline(phos_client *client)
         .api_key = options->api_key,
         .user_agent = options->user_agent,
         .project_id = options->project_id,
+        .editor = {
+            .before_send = options->before_send,
+            .user_data = options->user_data,
+            .event_bytes_max = options->event_bytes_max,
+            .oversize = options->oversize,
+        },
         .on_receipts = options->on_receipts,
         .on_refused = options->on_refused,
         .on_diagnostic = options->on_diagnostic,

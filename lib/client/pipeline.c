@@ -434,7 +434,8 @@ phos_status phos__pipeline_create(const struct phos__pipeline_options *options,
     pipeline->ring = options->ring;
     pipeline->answers.ring = options->ring;
     init_locks(pipeline);
-    if (!copy_texts(pipeline) || !make_exchanges(pipeline) ||
+    if (!phos__editor_init(&pipeline->editor, &options->editor, allocator) ||
+        !copy_texts(pipeline) || !make_exchanges(pipeline) ||
         !make_snapshot(pipeline) ||
         !phos__stage_init(&pipeline->stage, allocator,
                           options->delivery.batch_events_max + 1) ||
@@ -491,6 +492,7 @@ void phos__pipeline_destroy(struct phos__pipeline *pipeline)
     phos__free(&allocator, pipeline->exchanges);
     phos__free(&allocator, pipeline->events);
     phos__stage_deinit(&pipeline->stage);
+    phos__editor_deinit(&pipeline->editor, &allocator);
     if (pipeline->delivery)
         phos__delivery_destroy(pipeline->delivery);
     phos__free(&allocator, pipeline->snapshot_words);

@@ -16,6 +16,7 @@
 #ifndef PHOS_CLIENT_PIPELINE_H
 #define PHOS_CLIENT_PIPELINE_H
 
+#include "client/editor.h"
 #include "core/delivery.h"
 #include "core/ports.h"
 #include "queue/rejections.h"
@@ -36,7 +37,8 @@ struct phos__pipeline_options {
     phos_str feedback_url; /* of the feedback route */
     phos_str api_key;
     phos_str user_agent;
-    phos_str project_id; /* data NULL: left out */
+    phos_str project_id;                /* data NULL: left out */
+    struct phos__editor_options editor; /* its user_data is that below */
     phos_receipts_fn *on_receipts;
     phos_refused_fn *on_refused;
     phos_diagnostic_fn *on_diagnostic;

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/saturate.h"
 #include "client/pipeline_state.h"
 #include "wire/feedback_record.h"
@@ -67,6 +68,82 @@ static bool next_item(struct phos__pipeline *pipeline,
     return phos__ring_read(&pipeline->reader, pipeline->now_ms, item);
 }
 
+/* ---- what the application makes of it ---- */
+
+/* Gives what is on the page its place: the ring's, where it fits, else memory
+ * of its own, inside the ceiling for parked records. false: none now. */
+static bool place(struct phos__pipeline *pipeline,
+                  const struct phos__ring_item *item,
+                  struct phos__held_event *event, struct phos__arrival *arrival)
+{
+    const struct phos__editor *editor = &pipeline->editor;
+    uint32_t ring_bytes = editor->bytes + PHOS__RING_STAMP_BYTES;
+
+    if (editor->bytes > item->bytes) {
+        if (!phos__delivery_may_park(pipeline->delivery, ring_bytes))
+            return false;
+        event->record = phos__alloc(&pipeline->allocator, editor->bytes);
+        if (!event->record)
+            return false;
+        event->is_parked = true;
+        arrival->is_parked = true;
+        arrival->record_bytes = ring_bytes;
+    }
+    memcpy(event->record, editor->page, editor->bytes);
+    event->record_bytes = editor->bytes;
+    return true;
+}
+
+/* Shows the event, once, and puts what is left of it in its place. false: no
+ * memory for it now; as it was it must not go on. */
+static bool edit(struct phos__pipeline *pipeline,
+                 const struct phos__ring_item *item,
+                 struct phos__held_event *event, struct phos__record_view *view,
+                 struct phos__arrival *arrival)
+{
+    struct phos__editor *editor = &pipeline->editor;
+
+    if (!editor->is_held) {
+        phos__editor_run(editor, view, event->id, event->time_us);
+        pipeline->broken_edits += editor->status != PHOS_OK;
+    }
+    arrival->is_unwanted = editor->is_unwanted;
+    if (editor->is_unwanted)
+        return true;
+    return place(pipeline, item, event, arrival) &&
+           phos__record_read(event->record, event->record_bytes, view);
+}
+
+/* Writes the event behind those that are staged. false: no memory now. */
+static bool stage(struct phos__pipeline *pipeline,
+                  struct phos__held_event *event,
+                  const struct phos__record_view *view,
+                  struct phos__arrival *arrival)
+{
+    phos__stage_begin(&pipeline->stage);
+    phos__pipeline_append_view(pipeline, event, view, &pipeline->stage.body);
+    arrival->json_bytes = (uint32_t)phos__stage_end(&pipeline->stage);
+    event->is_staged = arrival->json_bytes > 0;
+    return event->is_staged;
+}
+
+static bool edit_and_stage(struct phos__pipeline *pipeline,
+                           const struct phos__ring_item *item,
+                           struct phos__held_event *event,
+                           struct phos__record_view *view,
+                           struct phos__arrival *arrival)
+{
+    if (arrival->is_damaged)
+        return true;
+    if (pipeline->editor.page && !edit(pipeline, item, event, view, arrival))
+        return false;
+    if (arrival->is_unwanted || stage(pipeline, event, view, arrival))
+        return true;
+    if (event->is_parked) /* made again from the page */
+        phos__free(&pipeline->allocator, event->record);
+    return false;
+}
+
 /* Tells a machine of one record; false: no memory now, it waits. */
 static bool take(struct phos__pipeline *pipeline,
                  const struct phos__ring_item *item)
@@ -81,18 +158,14 @@ static bool take(struct phos__pipeline *pipeline,
         return true;
     }
     describe(pipeline, item, &event, &view, &arrival);
-    if (!arrival.is_damaged) {
-        phos__stage_begin(&pipeline->stage);
-        phos__pipeline_append_view(pipeline, &event, &view,
-                                   &pipeline->stage.body);
-        arrival.json_bytes = (uint32_t)phos__stage_end(&pipeline->stage);
-        if (arrival.json_bytes == 0) {
-            pipeline->waiting_item = *item;
-            pipeline->has_waiting_item = true;
-            return false;
-        }
-        event.is_staged = true;
+    if (!edit_and_stage(pipeline, item, &event, &view, &arrival)) {
+        pipeline->waiting_item = *item;
+        pipeline->has_waiting_item = true;
+        return false;
     }
+    pipeline->editor.is_held = false;
+    if (event.is_parked)
+        phos__ring_finish(&pipeline->reader, item->position);
     index = phos__delivery_take(pipeline->delivery, pipeline->now_ms, &arrival);
     pipeline->events[index] = event;
     if (event.is_staged)
@@ -168,6 +241,7 @@ bool phos__pipeline_take_unsent(struct phos__pipeline *pipeline)
 
     if (!next_item(pipeline, &item))
         return false;
+    pipeline->editor.is_held = false;
     if (phos__feedback_record_is(item.record, item.bytes)) {
         phos__ring_finish(&pipeline->reader, item.position);
         phos__feedback_drop(pipeline->feedback, PHOS_REASON_CLOSED);

@@ -82,6 +82,7 @@ static void count_losses(const struct phos__pipeline *pipeline,
     losses[PHOS__LOSS_FULL] = rejected.full;
     losses[PHOS__LOSS_BAD_CALL] = rejected.invalid;
     losses[PHOS__LOSS_BIG_CALL] = rejected.too_large;
+    losses[PHOS__LOSS_EDIT] = pipeline->broken_edits;
 }
 
 /* ---- lines ---- */

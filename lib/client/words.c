@@ -221,11 +221,12 @@ static const struct {
     [PHOS__LOSS_CLOSED] = { "at close", PHOS_E_CLOSED },
     [PHOS__LOSS_DAMAGED] = { "unreadable", PHOS_E_SYSTEM },
     [PHOS__LOSS_INVALID] = { "refused", PHOS_E_HTTP },
-    [PHOS__LOSS_TOO_LARGE] = { "refused as too large", PHOS_E_HTTP },
-    [PHOS__LOSS_POISON] = { "refused as poison", PHOS_E_HTTP },
+    [PHOS__LOSS_TOO_LARGE] = { "refused: too large", PHOS_E_HTTP },
+    [PHOS__LOSS_POISON] = { "poison", PHOS_E_HTTP },
     [PHOS__LOSS_FULL] = { "rejected: ring full", PHOS_E_FULL },
     [PHOS__LOSS_BAD_CALL] = { "rejected: invalid", PHOS_E_INVALID },
     [PHOS__LOSS_BIG_CALL] = { "rejected: too large", PHOS_E_TOO_LARGE },
+    [PHOS__LOSS_EDIT] = { "broken edits", PHOS_E_INVALID },
 };
 
 static bool is_refusal(unsigned loss)

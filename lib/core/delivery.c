@@ -227,6 +227,9 @@ uint32_t phos__delivery_take(struct phos__delivery *delivery, uint64_t now_ms,
     e->position = arrival->position;
     e->logged_ms = phos__min_u64(arrival->logged_ms, now_ms);
     e->cookie = arrival->cookie;
+    e->is_parked = arrival->is_parked;
+    if (arrival->is_parked)
+        delivery->parked_bytes += e->record_bytes;
     memcpy(e->id, arrival->id, 16);
     delivery->ledger.accepted++;
     delivery->ledger.pending++;
@@ -234,6 +237,9 @@ uint32_t phos__delivery_take(struct phos__delivery *delivery, uint64_t now_ms,
     if (arrival->is_damaged) {
         phos__delivery_conclude(delivery, event, PHOS_OUTCOME_DROPPED,
                                 PHOS_REASON_DAMAGED);
+    } else if (arrival->is_unwanted) {
+        phos__delivery_conclude(delivery, event, PHOS_OUTCOME_DROPPED,
+                                PHOS_REASON_BEFORE_SEND);
     } else if (arrival->id_is_chosen &&
                !phos__dedupe_add(&delivery->dedupe, arrival->id)) {
         phos__delivery_conclude(delivery, event, PHOS_OUTCOME_DUPLICATE,
@@ -552,6 +558,13 @@ phos_state phos__delivery_state(const struct phos__delivery *delivery)
 uint64_t phos__delivery_parked_bytes(const struct phos__delivery *delivery)
 {
     return delivery->parked_bytes;
+}
+
+bool phos__delivery_may_park(const struct phos__delivery *delivery,
+                             uint64_t record_bytes)
+{
+    return delivery->parked_bytes + record_bytes <=
+           delivery->options.parking_bytes_max;
 }
 
 uint32_t phos__delivery_in_flight(const struct phos__delivery *delivery)

@@ -45,6 +45,8 @@ struct phos__arrival {
     uint32_t json_bytes;   /* of its JSON object */
     bool id_is_chosen;     /* by the application: goes through the window */
     bool is_damaged;       /* cannot be read: dropped at once */
+    bool is_unwanted;      /* by the application: dropped at once */
+    bool is_parked;        /* moved out of the ring already */
     uint8_t id[16];
 };
 
@@ -104,8 +106,8 @@ uint32_t phos__delivery_room(const struct phos__delivery *delivery);
 
 /* ---- facts ---- */
 
-/* room > 0. Returns the event's index. A duplicate or damaged event gets its
- * VERDICT among the next actions. */
+/* room > 0. Returns the event's index. A duplicate, damaged or unwanted event
+ * gets its VERDICT among the next actions. */
 uint32_t phos__delivery_take(struct phos__delivery *delivery, uint64_t now_ms,
                              const struct phos__arrival *arrival);
 
@@ -169,6 +171,9 @@ bool phos__delivery_holds(const struct phos__delivery *delivery,
 const phos_ledger *phos__delivery_ledger(const struct phos__delivery *delivery);
 phos_state phos__delivery_state(const struct phos__delivery *delivery);
 uint64_t phos__delivery_parked_bytes(const struct phos__delivery *delivery);
+/* Whether a record of so many bytes may be moved out of the ring now. */
+bool phos__delivery_may_park(const struct phos__delivery *delivery,
+                             uint64_t record_bytes);
 uint32_t phos__delivery_in_flight(const struct phos__delivery *delivery);
 /* Requests of others under way. */
 uint32_t phos__delivery_lent(const struct phos__delivery *delivery);

@@ -31,6 +31,7 @@ enum phos__loss {
     PHOS__LOSS_FULL,      /* calls rejected: no room in the ring */
     PHOS__LOSS_BAD_CALL,  /* calls rejected: break the documented shape */
     PHOS__LOSS_BIG_CALL,  /* calls rejected: more than event_bytes_max */
+    PHOS__LOSS_EDIT,      /* dropped: before_send left them broken */
     PHOS__LOSS_COUNT
 };
 

@@ -305,6 +305,14 @@ static void share(uint64_t room, uint64_t input, uint64_t output,
         (uint32_t)(input <= output ? phos__min_u64(output, rest) : kept);
 }
 
+static void add_mark(struct phos__record_plan *plan, uint32_t field)
+{
+    if (plan->fields & field)
+        return;
+    plan->fields |= field;
+    plan->fixed_bytes += NUMBER_BYTES;
+}
+
 phos_status phos__record_plan_cut(const phos_event *event, size_t bytes_max,
                                   struct phos__record_plan *ret_plan)
 {
@@ -332,16 +340,43 @@ phos_status phos__record_plan_cut(const phos_event *event, size_t bytes_max,
           output_bytes, ret_plan);
     ret_plan->input_was = phos__min_u64(event->input.length, INT64_MAX);
     ret_plan->output_was = phos__min_u64(output_bytes, INT64_MAX);
-    if (ret_plan->input_bytes < ret_plan->input_was) {
-        ret_plan->fields |= HAS_INPUT_WAS;
-        ret_plan->fixed_bytes += NUMBER_BYTES;
-    }
-    if (ret_plan->output_bytes < ret_plan->output_was) {
-        ret_plan->fields |= HAS_OUTPUT_WAS;
-        ret_plan->fixed_bytes += NUMBER_BYTES;
-    }
+    if (ret_plan->input_bytes < ret_plan->input_was)
+        add_mark(ret_plan, HAS_INPUT_WAS);
+    if (ret_plan->output_bytes < ret_plan->output_was)
+        add_mark(ret_plan, HAS_OUTPUT_WAS);
     /* What was padding before leaves room for up to 7 bytes: enough. */
     ret_plan->bytes = bytes_max;
+    return PHOS_OK;
+}
+
+phos_status phos__record_plan_edited(const phos_event *event,
+                                     const struct phos__record_view *before,
+                                     size_t bytes_max, bool may_cut,
+                                     struct phos__record_plan *ret_plan)
+{
+    size_t marks =
+        (size_t)(before->has_input_was + before->has_output_was) * NUMBER_BYTES;
+    phos_status status = phos__record_plan(event, bytes_max - marks, ret_plan);
+    bool is_cut = status == PHOS_E_TOO_LARGE && may_cut;
+    uint64_t output_bytes;
+
+    if (is_cut) /* which leaves room for both marks */
+        status = phos__record_plan_cut(event, bytes_max, ret_plan);
+    if (status)
+        return status;
+    if (!is_cut && marks && survey_output(event, &output_bytes)) {
+        ret_plan->bytes += marks;
+        ret_plan->input_bytes = (uint32_t)event->input.length;
+        ret_plan->output_bytes = (uint32_t)output_bytes;
+    }
+    if (before->has_input_was) {
+        add_mark(ret_plan, HAS_INPUT_WAS);
+        ret_plan->input_was = (uint64_t)before->input_was;
+    }
+    if (before->has_output_was) {
+        add_mark(ret_plan, HAS_OUTPUT_WAS);
+        ret_plan->output_was = (uint64_t)before->output_was;
+    }
     return PHOS_OK;
 }
 

@@ -61,6 +61,18 @@ void phos__record_write(const phos_event *event,
                         const struct phos__record_plan *plan, uint64_t time,
                         uint8_t *to);
 
+struct phos__record_view;
+
+/*
+ * The plan of an event that was made of another record and is to take its
+ * place: marks of a cut in `before` are kept. may_cut: an event that is too
+ * large is cut, else it is PHOS_E_TOO_LARGE.
+ */
+phos_status phos__record_plan_edited(const phos_event *event,
+                                     const struct phos__record_view *before,
+                                     size_t bytes_max, bool may_cut,
+                                     struct phos__record_plan *ret_plan);
+
 /* A record taken apart; texts point into it. Tags and pairs stay packed. */
 struct phos__record_view {
     uint64_t time;

@@ -281,9 +281,10 @@ static void every_loss_at_once_still_fits(void **state)
     assert_string_equal(
         say(&line, "").error.text,
         "events lost in 10 s: 1000000 too old, 1000001 at close, 1000002 "
-        "unreadable, 1000003 refused (HTTP 422), 1000004 refused as too large, "
-        "1000005 refused as poison, 1000006 rejected: "
-        "ring full, 1000007 rejected: invalid, 1000008 rejected: too large");
+        "unreadable, 1000003 refused (HTTP 422), 1000004 refused: too large, "
+        "1000005 poison, 1000006 rejected: "
+        "ring full, 1000007 rejected: invalid, 1000008 rejected: too large, "
+        "1000009 broken edits");
 }
 
 int main(void)

@@ -7,7 +7,7 @@ enum {
     GAP_US = 10000000,
     REPEAT_US = 60000000,
     GRAIN_US = 2000, /* the pipeline counts in milliseconds */
-    LOSS_CAUSES = 9  /* each told at once when it happens first */
+    LOSS_CAUSES = 10 /* each told at once when it happens first */
 };
 
 void lines_begin(struct lines *lines, struct world *world,

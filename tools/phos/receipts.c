@@ -52,6 +52,7 @@ static const char *why(phos_reason reason)
     case PHOS_REASON_EVENT_LOST:
     case PHOS_REASON_EVENT_UNKNOWN:
     case PHOS_REASON_CROWDED:
+    case PHOS_REASON_BEFORE_SEND:
         break;
     }
     return "not valid to it";

@@ -28,7 +28,8 @@ static void print_reasons(FILE *out, const phos_ledger *ledger)
         [PHOS_REASON_POISON] = "the service fails on them",
         [PHOS_REASON_AGE] = "too old",
         [PHOS_REASON_CLOSED] = "still open when phos stopped",
-        [PHOS_REASON_DAMAGED] = "damaged in memory"
+        [PHOS_REASON_DAMAGED] = "damaged in memory",
+        [PHOS_REASON_BEFORE_SEND] = "unwanted"
     };
     const char *gap = "  because: ";
 
