@@ -140,9 +140,12 @@ class Session:
     def wait_for(self, process):
         """False: the server ended before it listened."""
         while not listens(self.port):
-            with open(f"/proc/{process}/stat", encoding="utf-8") as file:
-                if file.read().rsplit(")", 1)[1].split()[0] == "Z":
-                    return False
+            try:
+                with open(f"/proc/{process}/stat", encoding="utf-8") as file:
+                    if file.read().rsplit(")", 1)[1].split()[0] == "Z":
+                        return False
+            except OSError:  # the shell has noticed
+                return False
             time.sleep(0.02)
         return True
 
