@@ -53,6 +53,7 @@ namespace detail
 {
 
 struct functions {
+    std::function<bool(phos_event &)> before_send;
     std::function<void(const receipts &)> on_receipts;
     std::function<void(const phos_receipt &, text)> on_refused;
     std::function<void(const phos_diagnostic &)> on_diagnostic;
@@ -61,8 +62,8 @@ struct functions {
 
     bool any() const noexcept
     {
-        return on_receipts || on_refused || on_diagnostic || on_high_water ||
-               on_easy;
+        return before_send || on_receipts || on_refused || on_diagnostic ||
+               on_high_water || on_easy;
     }
 };
 
@@ -193,6 +194,16 @@ void guarded(void *number, const char *name, Call call) noexcept
     (void)name;
     call(who->call);
 #endif
+}
+
+/* What has not been masked is not sent: false where nothing is answered. */
+inline bool before_send(phos_event *event, void *number)
+{
+    bool is_sent = false;
+
+    guarded(number, "before_send",
+            [&](const functions &to) { is_sent = to.before_send(*event); });
+    return is_sent;
 }
 
 inline void on_receipts(const phos_receipt *first, std::size_t count,

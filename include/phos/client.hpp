@@ -67,6 +67,14 @@ class options
         user_agent_ = name.to_string();
         return *this;
     }
+    /** Masks an event, or drops it by answering false or by throwing. Texts
+     * that it sets stay until it is called again, so they are none of its own.
+     */
+    options &before_send(std::function<bool(phos_event &)> function)
+    {
+        functions_.before_send = std::move(function);
+        return *this;
+    }
     options &on_receipts(std::function<void(const receipts &)> function)
     {
         functions_.on_receipts = std::move(function);
@@ -126,9 +134,9 @@ class options
     /* Any field of a C callback is in use. */
     bool has_c_callbacks() const noexcept
     {
-        return options_.on_receipts || options_.on_refused ||
-               options_.on_diagnostic || options_.on_high_water ||
-               options_.on_easy || options_.user_data;
+        return options_.before_send || options_.on_receipts ||
+               options_.on_refused || options_.on_diagnostic ||
+               options_.on_high_water || options_.on_easy || options_.user_data;
     }
 
     /* The C struct, with what is kept here; borrowed from this object. */
@@ -150,6 +158,8 @@ class options
         if (!number)
             return all;
         all.user_data = number;
+        all.before_send =
+            functions_.before_send ? detail::before_send : nullptr;
         all.on_receipts =
             functions_.on_receipts ? detail::on_receipts : nullptr;
         all.on_refused = functions_.on_refused ? detail::on_refused : nullptr;

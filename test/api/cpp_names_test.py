@@ -55,15 +55,16 @@ def main(include_dir):
     checks.equal(lacking(calls, " ".join(cpp.values()), r"\b%s\("), [],
                  "each call of a client or worker is made")
 
-    options = [name for kind, name in fields(c["client"], "phos_options")
-               if kind == "phos_str" or kind.endswith("_fn")]
-    checks.check("api_key" in options and "on_receipts" in options,
+    options = fields(c["client"], "phos_options")
+    texts = [name for kind, name in options if kind == "phos_str"]
+    callbacks = [name for kind, name in options if kind.endswith("_fn")]
+    checks.check("api_key" in texts and "on_receipts" in callbacks,
                  "there are texts and callbacks")
-    checks.equal(lacking(options, cpp["client.hpp"],
+    checks.equal(lacking(texts + callbacks, cpp["client.hpp"],
                          r"options &\s*%s\("), [],
                  "each text and callback of phos_options has a function")
-    checks.equal([name for name in options if name.startswith("on_") and
-                  cpp["client.hpp"].count("options_." + name) != 1], [],
+    checks.equal([name for name in callbacks
+                  if cpp["client.hpp"].count("options_." + name) != 1], [],
                  "each callback counts as a C callback")
 
     names = sorted({OTHER_NAMES.get(name, name)

@@ -390,6 +390,32 @@ void functions_hear_receipts_and_refusals(void **)
     assert_int_equal(refused.compare(0, 3, "42{"), 0);
 }
 
+void what_a_function_does_not_let_through_is_not_sent(void **)
+{
+    service there;
+    phos::options options = there.options();
+    const std::string masked = "***";
+    phos_close_report report;
+
+    options.before_send([&](phos_event &event) {
+        if (event.cookie == 2)
+            return false;
+        if (event.cookie == 3)
+            throw std::runtime_error("no pattern");
+        event.input = phos::text(masked);
+        return true;
+    });
+    phos::client client(options);
+    for (std::uint64_t cookie = 1; cookie <= 3; cookie++)
+        assert_int_equal(client.log(phos::event("in", "").cookie(cookie)),
+                         PHOS_OK);
+    assert_int_equal(client.close(seconds(30), &report), PHOS_OK);
+    assert_int_equal(report.ledger.delivered, 1);
+    assert_int_equal(report.ledger.by_reason[PHOS_REASON_BEFORE_SEND], 2);
+    assert_int_equal(client.callback_exceptions(), 1);
+    assert_non_null(strstr(there.bodies()[0].c_str(), "\"input\":\"***\""));
+}
+
 void a_function_hears_that_the_ring_fills(void **)
 {
     service there(503);
@@ -546,6 +572,7 @@ int main()
         cmocka_unit_test(statistics_and_report_add_up),
         cmocka_unit_test(times_are_kept_within_what_c_can_say),
         cmocka_unit_test(functions_hear_receipts_and_refusals),
+        cmocka_unit_test(what_a_function_does_not_let_through_is_not_sent),
         cmocka_unit_test(a_function_hears_that_the_ring_fills),
         cmocka_unit_test(
             an_exception_of_a_callback_is_told_and_goes_no_further),
