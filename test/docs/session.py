@@ -116,6 +116,12 @@ class Session:
     def follow(self, shell, lines, go):
         """Until the shell has ended: its servers hold the pipe open."""
         def listen():
+            try:
+                hear()
+            finally:  # without an answer the shell's block fails
+                go.close()
+
+        def hear():
             for line in lines:
                 word, *rest = line.split()
                 if word == "begin":
