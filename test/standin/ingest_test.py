@@ -119,6 +119,19 @@ def events_are_listed_in_pages_and_by_session(standin):
 
 
 @test
+def lists_are_bare_or_wrapped_in_one_of_several_ways(standin):
+    post(standin, "/api/ingest", whole(session_id="s"))
+    for name in ("events", "sessions"):
+        for envelope, want in [("data", ["data", "total"]),
+                               (None, [name, "total"])]:
+            standin.settings("ingest", envelope=envelope)
+            equal(list(get(standin, f"/api/{name}").json), want)
+        standin.settings("ingest", envelope="bare")
+        equal(len(get(standin, f"/api/{name}").json), 1)
+        check(isinstance(get(standin, f"/api/{name}").json, list), name)
+
+
+@test
 def sessions_have_their_events(standin):
     for number in range(3):
         post(standin, "/api/ingest",

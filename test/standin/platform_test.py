@@ -248,6 +248,7 @@ def lists_are_asked_for_in_either_way_unless_told(standin):
     own = session(standin)
     ways = [("GET", "POST", "/projects/p1/sessions"),
             ("GET", "POST", "/projects/p1/tasks"),
+            ("GET", "POST", "/projects/p1/tasks/flat"),
             ("POST", "GET", f"/sessions/{own['id']}/tasks")]
     for other, right, path in ways:
         equal(standin.call("platform", other, "/v2" + path).status, 200)

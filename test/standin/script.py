@@ -16,8 +16,8 @@ from httpd import Gone, Reply, json_reply, text_reply
 WAIT_S = 20  # a test that asks for what does not come; none comes near it
 
 BEHAVIOURS = {"status", "json", "text", "headers", "retry_after", "redirect",
-              "to", "stall", "cut", "reset", "pieces", "served", "settings",
-              "stream"}
+              "to", "stall", "cut", "reset", "pieces", "close", "served",
+              "settings", "stream", "extra", "without_nulls", "escaped"}
 
 
 class Change:
@@ -132,6 +132,31 @@ def replaced(behaviour, request, other):
     if "json" in behaviour:
         return json_reply(behaviour["status"], behaviour["json"])
     return text_reply(behaviour["status"], behaviour.get("text", ""))
+
+
+def without_nulls(value):
+    if isinstance(value, list):
+        return [without_nulls(one) for one in value]
+    if isinstance(value, dict):
+        return {name: without_nulls(one) for name, one in value.items()
+                if one is not None}
+    return value
+
+
+def reshape(reply, behaviour):
+    """Says the same in JSON of another form; other replies stay."""
+    if not {"extra", "without_nulls", "escaped"} & set(behaviour):
+        return
+    try:
+        value = json.loads(reply.body)
+    except ValueError:
+        return
+    if behaviour.get("without_nulls"):
+        value = without_nulls(value)
+    if isinstance(value, dict):
+        value |= behaviour.get("extra", {})
+    reply.body = json.dumps(
+        value, ensure_ascii=behaviour.get("escaped", False)).encode()
 
 
 def headers_of(behaviour):

@@ -172,8 +172,11 @@ class Ingest(Service):
                 refuse(400, f"{parameter}: not a count")
             numbers.append(int(text))
         limit, offset = min(numbers[0], PAGE_MAX), numbers[1]
-        return json_reply(200, {name: found[offset:offset + limit],
-                                "total": len(found)})
+        page = found[offset:offset + limit]
+        envelope = call.settings["envelope"]
+        if envelope == "bare":
+            return json_reply(200, page)
+        return json_reply(200, {envelope or name: page, "total": len(found)})
 
     def newest_first(self, call):
         return [self.shown(event) for event in

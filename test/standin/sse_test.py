@@ -104,6 +104,15 @@ def a_stream_can_be_cut_in_the_middle_of_a_frame(standin):
 
 
 @test
+def a_stream_can_have_no_other_end_than_that_of_its_line(standin):
+    line = begin(standin, {}, "X: y", close=True)
+    head, _, text = received(line).partition(b"\r\n\r\n")
+    line.close()
+    check(b"Transfer-Encoding" not in head, head)
+    equal(text.decode(), whole())
+
+
+@test
 def a_stream_can_stall_in_the_middle_of_a_frame(standin):
     line = begin(standin, {}, stall=10)
     equal(standin.held(), 1)

@@ -1,4 +1,4 @@
-"""The stand-in itself: how it speaks HTTP, starts and ends, what scripts and log
+"""The stand-in itself: how it speaks HTTP, starts and ends, what script and log
 can do. Streams have sse_test.py, each service has a test of its own."""
 import errno
 import gzip
@@ -116,6 +116,7 @@ def headers_alone_change_the_services_own_answer(standin):
 
 @test
 def steps_are_taken_in_order_by_method_path_and_times(standin):
+    standin.next({"status": 504}, path="*/agents/*", method="GET")
     standin.next({"status": 500}, times=2, path="*/agents", method="GET")
     standin.next({"status": 501}, times=0, service="flux0")
     standin.next({"status": 502}, method="POST")
@@ -123,7 +124,8 @@ def steps_are_taken_in_order_by_method_path_and_times(standin):
     equal([standin.call("flux0", "GET", "/api/agents").status
            for _ in range(3)], [501] * 3)
     equal([step["match"] for step in standin.control("GET", "next")],
-          [{"service": "flux0"}, {"method": "POST"}])
+          [{"path": "*/agents/*", "method": "GET"}, {"service": "flux0"},
+           {"method": "POST"}])
     equal(standin.call("phoson", "POST", "/agents", {}).status, 502)
     standin.reset()
     equal(standin.control("GET", "next"), [])
@@ -150,6 +152,24 @@ def the_service_can_have_taken_what_is_answered_with_an_error(standin):
     standin.next({"status": 502})
     equal(standin.call("phoson", "POST", "/agents", {}).status, 502)
     equal(len(agents(standin).json), 1)
+
+
+@test
+def the_services_json_can_be_given_another_form(standin):
+    made = standin.call("phoson", "POST", "/agents", {"name": "\u00e4"}).json
+    path = f"/phoson/agents/{made['id']}"
+    standin.next({"extra": {"new": {"a": None}}, "escaped": True})
+    answer = standin.request("GET", path, key=KEY)
+    equal(answer.json, dict(made, new={"a": None}))
+    check(b"\\u00e4" in answer.body, answer)
+    standin.next({"without_nulls": True})
+    answer = standin.request("GET", path, key=KEY)
+    equal(answer.json, {name: value for name, value in made.items()
+                        if value is not None})
+    check("\u00e4".encode() in answer.body and len(answer.json) < len(made),
+          answer)
+    standin.next({"extra": {"new": 1}})
+    equal(agents(standin).json, [made])
 
 
 @test
@@ -260,6 +280,14 @@ def a_body_comes_in_pieces_of_given_sizes(standin):
     with standin.open("GET", PATH, key=KEY) as line:
         _, body, pieces = unchunked(received(line, b"\r\n0\r\n\r\n"))
     equal(pieces, [b"0", b"123", b"4", b"567", b"8", b"9"])
+
+
+@test
+def a_body_can_end_with_its_line(standin):
+    standin.next({"close": True})
+    with standin.open("GET", PATH, key=KEY) as line:
+        answer = received(line)
+    check(b"Connection: close\r\n" in answer and answer.endswith(b"[]"), answer)
 
 
 @test

@@ -7,7 +7,7 @@ import traceback
 
 from httpd import Reply, json_reply, text_reply
 from script import (BadScript, Change, Holds, Log, Script, headers_of,
-                    replaced)
+                    replaced, reshape)
 from service import SETTINGS, Call, Refusal
 from service_flux0 import Flux0
 from service_ingest import Ingest
@@ -63,7 +63,10 @@ class World:
         if reply is None or behaviour.get("served"):
             served = await self.serve(request, name, path, behaviour)
             reply = reply or served
+        reshape(reply, behaviour)
         reply.with_headers(headers_of(behaviour))
+        if behaviour.get("close"):
+            request.keeps_alive = False
         entry["status"] = reply.status
         return reply, behaviour, lambda ended: log.end(entry, ended)
 
