@@ -213,7 +213,8 @@ static uint64_t lie_down(struct phos__pipeline *pipeline)
         return phos__min_u64(due_ms, now_ms + MEMORY_NAP_MS);
     /* While it can take nothing more, an answer or a timer wakes it. */
     if (is_full && (due_ms != UINT64_MAX ||
-                    phos__delivery_in_flight(pipeline->delivery) > 0))
+                    phos__delivery_in_flight(pipeline->delivery) > 0 ||
+                    phos__delivery_lent(pipeline->delivery) > 0))
         return nap(pipeline, pipeline->reader.head + pipeline->ring->bytes,
                    due_ms);
     if (deep_ms != PHOS_NEVER_MS &&

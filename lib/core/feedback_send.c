@@ -3,6 +3,7 @@
  * of the event before, and where delivery leaves room.
  */
 #include "base/saturate.h"
+#include "base/seeded.h"
 #include "core/feedback_state.h"
 
 void phos__feedback_look_up(struct phos__feedback *feedback, uint64_t now_ms)
@@ -17,7 +18,8 @@ void phos__feedback_look_up(struct phos__feedback *feedback, uint64_t now_ms)
             (int64_t)(feedback->read_to - o->position) <= 0)
             continue;
         o->due_ms = now_ms;
-        if (phos__delivery_holds(feedback->delivery, o->event_id))
+        if (phos__delivery_holds(feedback->delivery, o->event_id) &&
+            !PHOS__BUG(FEEDBACK_OVERTAKES))
             phos__opinion_enter(feedback, index, PHOS__OPINION_HELD);
         else if (phos__dedupe_has(&feedback->lost, o->event_id))
             phos__opinion_give_up(feedback, index, PHOS_REASON_EVENT_LOST);

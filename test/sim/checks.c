@@ -25,6 +25,7 @@ void checks_begin(struct checks *checks, struct world *world,
     checks->plan = plan;
     checks->ring = ring;
     checks->pace_at_us = world->now_us;
+    feedback_begin(&checks->feedback, world, plan, checks);
     lines_begin(&checks->lines, world, plan);
     if (rate < plan->delivery.batch_events_max)
         rate = plan->delivery.batch_events_max;
@@ -391,7 +392,9 @@ void checks_turn(struct checks *checks)
                    (unsigned long long)stats.parked_bytes);
     if (stats.in_flight > checks->plan->delivery.in_flight_max)
         world_fail(checks->world, "%u in flight", stats.in_flight);
-    lines_turn(&checks->lines, stats.ledger.pending, stats.in_flight,
+    feedback_turn(&checks->feedback, &stats.feedback);
+    lines_turn(&checks->lines, stats.ledger.pending,
+               stats.in_flight - checks->feedback.under_way,
                stats.ring_used_bytes, checks->is_closing);
     if (stats.requests != checks->requests)
         world_fail(checks->world, "%llu requests are told, %llu were made",
@@ -446,6 +449,7 @@ void checks_close_report(struct checks *checks, phos_status status,
         world_fail(checks->world, "the close report has %llu accepted of %llu",
                    (unsigned long long)ledger->accepted,
                    (unsigned long long)checks->accepted);
+    feedback_closed(&checks->feedback, status, &report->feedback, is_whole);
     if (!is_whole)
         return;
     if (checks_pending(checks))
@@ -453,7 +457,8 @@ void checks_close_report(struct checks *checks, phos_status status,
                    (unsigned long long)checks_pending(checks));
     if (status == PHOS_OK && ledger->by_reason[PHOS_REASON_CLOSED])
         world_fail(checks->world, "closed with success, and events given up");
-    if (status != PHOS_OK && !ledger->by_reason[PHOS_REASON_CLOSED])
+    if (status != PHOS_OK && !ledger->by_reason[PHOS_REASON_CLOSED] &&
+        !report->feedback.by_reason[PHOS_REASON_CLOSED])
         world_fail(checks->world, "closed with %s, and no event given up",
                    phos_status_name(status));
 }
@@ -495,6 +500,7 @@ void checks_healed(struct checks *checks)
     uint64_t lost = checks->by_outcome[PHOS_OUTCOME_DROPPED] +
                     checks->by_outcome[PHOS_OUTCOME_UNKNOWN];
 
+    feedback_healed(&checks->feedback);
     for (uint32_t i = 0; i < checks->event_count; i++)
         lost -= checks->events[i].is_garbage && checks->events[i].receipts;
 

@@ -7,6 +7,7 @@
 #define TEST_SIM_CHECKS_H
 
 #include "client/pipeline.h"
+#include "sim/feedback.h"
 #include "sim/lines.h"
 #include "sim/plan.h"
 #include "sim/world.h"
@@ -72,6 +73,7 @@ struct sent {
     uint64_t id;
     uint32_t events[CHECKS_BATCH_MAX];
     uint32_t count;
+    struct given *given; /* feedback; NULL: a batch of events */
     uint32_t body_bytes;
     uint64_t body_hash;
     bool is_probe; /* sent while the state was OUTAGE or CONFIG */
@@ -122,6 +124,7 @@ struct checks {
     /* Without memory a record may be read twice, its time by then already
      * Unix time, and so told wrong by as much as the wall clock jumped. */
     bool tells_wrong_ages;
+    struct feedback feedback;
     struct lines lines;  /* what the application is told of it all */
     bool may_forget_ids; /* without memory the window cannot grow */
 };

@@ -253,7 +253,7 @@ static void look_at_pace(struct checks *checks, const struct sent *sent)
     checks->pace_at_us = checks->world->now_us;
     if (checks->pace_tokens > room)
         checks->pace_tokens = room;
-    checks->pace_tokens -= event * sent->count;
+    checks->pace_tokens -= event * (sent->given ? 1 : sent->count);
     if (checks->pace_tokens < -2 * GRAIN_US * rate)
         world_fail(checks->world, "faster than %u events a minute",
                    options->events_per_minute);
@@ -304,9 +304,14 @@ void checks_request(struct checks *checks, const phos_request *request,
     if (++checks->requests == 2)
         checks->second_request_us = checks->world->now_us;
 
-    take_apart(checks, request->body, ret_sent);
-    world_trace(checks->world, "request %llu: %llu events, %llu bytes",
-                request->id, ret_sent->count, ret_sent->body_bytes);
+    ret_sent->given = NULL;
+    if (feedback_is(request)) {
+        ret_sent->given = feedback_request(&checks->feedback, request);
+    } else {
+        take_apart(checks, request->body, ret_sent);
+        world_trace(checks->world, "request %llu: %llu events, %llu bytes",
+                    request->id, ret_sent->count, ret_sent->body_bytes);
+    }
     if (checks->world->has_failed)
         return;
     look_at_headers(checks, request);
@@ -368,6 +373,8 @@ void checks_not_submitted(struct checks *checks, const struct sent *sent)
 {
     world_trace(checks->world, "request %llu: submit fails", sent->id, 0, 0);
     land(checks, sent);
+    if (sent->given)
+        feedback_not_submitted(&checks->feedback, sent->given);
     for (uint32_t i = 0; i < sent->count; i++)
         checks->events[sent->events[i]].last = ANSWER_AGAIN;
 }
@@ -413,6 +420,12 @@ void checks_answer(struct checks *checks, const struct sent *sent,
     if (hash_of(sent->request->body) != sent->body_hash)
         world_fail(checks->world, "a body that changes while it is sent");
     land(checks, sent);
+    if (sent->given) {
+        feedback_answer(&checks->feedback, sent->given, answer->exchange,
+                        answer->status, answer->is_html,
+                        answer->has_retry_after ? answer->retry_after_ms : 0);
+        return;
+    }
     checks->deliveries += last == ANSWER_DELIVERED;
     lines_answered(&checks->lines, last == ANSWER_DELIVERED,
                    answer->exchange == PHOS_EXCHANGE_CANCELLED);

@@ -97,6 +97,10 @@ void lines_told(struct lines *lines, phos_diagnostic_code code, bool is_config)
         if (++lines->losses > LOSS_CAUSES + 1 + since_us / GAP_US)
             world_fail(world, "losses are told %u times", lines->losses);
         break;
+    case PHOS_DIAGNOSTIC_FEEDBACK:
+        if (++lines->feedback > 2 + 2 * (since_us / GAP_US))
+            world_fail(world, "feedback is told of %u times", lines->feedback);
+        break;
     case PHOS_DIAGNOSTIC_HIGH_WATER:
         lines->marks_told++;
         break;

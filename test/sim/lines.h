@@ -28,6 +28,7 @@ struct lines {
     bool is_stalled;       /* no line has said since that it works again */
     unsigned overdue_ends; /* turns since it works again */
     unsigned losses;
+    unsigned feedback;
     bool is_high; /* told, and the ring has not emptied since */
     unsigned marks_told, marks_called;
 };

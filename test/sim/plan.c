@@ -346,6 +346,13 @@ void plan_make(struct plan *plan, uint64_t seed)
     choose_load(plan, &chance);
     choose_commands(plan, &chance);
     choose_ending(plan, &chance);
+    /* Last, so that what a seed means for events stays as it was. */
+    if (chance_hits(&chance, 500)) {
+        static const uint32_t maxima[] = { 20, 20, 100, 1000, 3000 };
+
+        plan->feedback_per_mille = (unsigned)chance_between(&chance, 1, 1000);
+        plan->comment_bytes_max = CHANCE_PICK(&chance, maxima);
+    }
 }
 
 void plan_print(const struct plan *plan)
@@ -370,6 +377,8 @@ void plan_print(const struct plan *plan)
            plan->text_bytes_min, plan->text_bytes_max, plan->bad_per_mille,
            plan->bad_status, plan->poison_count, plan->frozen_count,
            (int)plan->ending);
+    printf("# feedback %u/1000, comments of up to %u bytes\n",
+           plan->feedback_per_mille, plan->comment_bytes_max);
     for (unsigned i = 0; i < plan->fault_count; i++) {
         const struct fault *fault = &plan->faults[i];
 

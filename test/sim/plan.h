@@ -116,6 +116,8 @@ struct plan {
     int bad_status;            /*   holds such an event */
     unsigned poison_count;     /* events that make the service answer 500 */
     unsigned log_in_callback_per_mille;
+    unsigned feedback_per_mille; /* after an event: feedback on some event */
+    uint32_t comment_bytes_max;
 
     struct command commands[PLAN_COMMANDS_MAX];
     unsigned command_count;

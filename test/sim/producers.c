@@ -112,6 +112,66 @@ bool producers_log(struct producers *producers, enum event_nature nature)
     return true;
 }
 
+/* ---- feedback ---- */
+
+/* On the event logged last, on any other, or on one of somebody else. */
+static void choose_event(struct producers *producers, struct given *given)
+{
+    struct chance *chance = &producers->feedback_chance;
+    const struct checks *checks = producers->checks;
+    uint64_t draw = chance_below(chance, 10), words[2];
+    const struct event *event = NULL;
+
+    if (checks->event_count > 0 && draw < 9)
+        event =
+            &checks
+                 ->events[draw < 6 ? checks->event_count - 1
+                                   : chance_below(chance, checks->event_count)];
+    /* The id of a log call that has not returned is nobody's to know. */
+    if (event && event->is_accepted) {
+        memcpy(given->id, event->id, sizeof(given->id));
+        return;
+    }
+    words[0] = chance_next(chance);
+    words[1] = chance_next(chance);
+    memcpy(given->id, words, sizeof(given->id));
+    given->is_strange = true;
+    given->is_stored = chance_hits(chance, 500);
+}
+
+bool producers_give(struct producers *producers)
+{
+    struct given *given = feedback_new(&producers->checks->feedback);
+    struct chance *chance = &producers->feedback_chance;
+    char comment[PLAN_RECORD_BYTES_MAX];
+    phos_event_id id;
+    phos_status status;
+
+    if (!given)
+        return false;
+    choose_event(producers, given);
+    given->is_failure = chance_hits(chance, 500);
+    given->comment_bytes =
+        (uint32_t)chance_between(chance, 8, producers->plan->comment_bytes_max);
+    given->position = phos__ring_tail(&producers->logger->ring);
+    feedback_fill_comment(comment, given);
+    memcpy(id.bytes, given->id, sizeof(id.bytes));
+    status = phos__log_feedback(
+        producers->logger, &id,
+        given->is_failure ? PHOS_FLAG_FAILURE : PHOS_FLAG_SUCCESS,
+        phos_str_make(comment, given->comment_bytes), phos_str_make(NULL, 0));
+    producers->expected_full_feedback += status == PHOS_E_FULL;
+    producers->expected_closed_feedback += status == PHOS_E_CLOSED;
+    if (status && status != PHOS_E_FULL && status != PHOS_E_CLOSED)
+        world_fail(producers->world, "feedback answers %s",
+                   phos_status_name(status));
+    if (status)
+        return false;
+    feedback_accepted(&producers->checks->feedback, given);
+    producers->on_logged(producers->self);
+    return true;
+}
+
 /* ---- sources ---- */
 
 static void source_step(void *self, uint64_t argument)
@@ -129,6 +189,9 @@ static void source_step(void *self, uint64_t argument)
          i++)
         if (!producers_log(producers, choose_nature(producers)))
             break;
+        else if (chance_hits(&producers->feedback_chance,
+                             producers->plan->feedback_per_mille))
+            producers_give(producers);
     if (step + 1 < source->steps)
         world_plan(producers->world,
                    now_us + 1 +
@@ -257,6 +320,7 @@ void producers_begin(struct producers *producers, struct world *world,
     producers->checks = checks;
     producers->logger = logger;
     producers->chance = chance_of(world->seed, 4);
+    producers->feedback_chance = chance_of(world->seed, 6);
     producers->poison_left = plan->poison_count;
     for (unsigned i = 0; i < plan->source_count; i++)
         world_plan(world, world->start_us + plan->sources[i].from_us,

@@ -28,6 +28,8 @@ struct producers {
     unsigned poison_left;
     bool is_over;
     uint64_t expected_full, expected_closed;
+    uint64_t expected_full_feedback, expected_closed_feedback;
+    struct chance feedback_chance;
     struct stopped stopped[PLAN_FROZEN_MAX];
     /* Told after each call that may have woken the worker. */
     void (*on_logged)(void *self);
@@ -39,6 +41,8 @@ void producers_begin(struct producers *producers, struct world *world,
                      struct phos__logger *logger);
 /* One log call, now; false: rejected. */
 bool producers_log(struct producers *producers, enum event_nature nature);
+/* Feedback on some event, now; false: rejected. */
+bool producers_give(struct producers *producers);
 /* No more of what the plan wants; stopped calls end whose threads are not
  * dead. */
 void producers_stop(struct producers *producers);

@@ -67,6 +67,8 @@ static void release(void *user_data, void *memory)
     free(block);
 }
 
+enum { FEEDBACK_LOST_BYTES = 32 * 1024 + 24 * 1024 }; /* ids, with a copy */
+
 /* Beside what it has from the start: bodies, one for each request and one
  * under construction, which grow by doubling; what is parked; the dedupe
  * window; keys. */
@@ -76,7 +78,8 @@ static void check_memory(struct rig *rig)
     size_t body =
         4 * ((size_t)options->batch_bytes_max + 2 * PLAN_RECORD_BYTES_MAX);
     size_t limit = rig->steady_bytes + options->parking_bytes_max +
-                   (options->in_flight_max + 2) * body +
+                   (options->in_flight_max + 2) * body + PLAN_RING_BYTES / 8 +
+                   FEEDBACK_LOST_BYTES +
                    96 * (size_t)(options->dedupe_window + 2048) + 4096;
 
     if (rig->allocated_bytes > limit)
@@ -229,6 +232,8 @@ static void look_at_flushes(struct rig *rig)
                     (uint64_t) - (int64_t)flush->ticket.status, 0, 0);
         if (flush->ticket.status == PHOS_OK)
             checks_flushed(&rig->checks, flush->accepted);
+        if (flush->ticket.status == PHOS_OK)
+            feedback_flushed(&rig->checks.feedback, flush->given);
     }
 }
 
@@ -283,6 +288,7 @@ void rig_flush(struct rig *rig)
         return;
     rig->flush_count++;
     flush->accepted = rig->checks.accepted;
+    flush->given = rig->checks.feedback.count;
     flush->is_waited_for = true;
     world_trace(rig->world, "flush", 0, 0, 0);
     phos__pipeline_flush(rig->pipeline, &flush->ticket);
@@ -391,6 +397,11 @@ void rig_check_rejections(struct rig *rig)
         told.closed != rig->producers.expected_closed || told.invalid ||
         told.too_large)
         world_fail(rig->world, "rejected calls are not all counted");
+    told = phos__rejections_get(&rig->feedback_rejections);
+    if (told.full != rig->producers.expected_full_feedback ||
+        told.closed != rig->producers.expected_closed_feedback ||
+        told.invalid || told.too_large)
+        world_fail(rig->world, "rejected feedback is not all counted");
 }
 
 /* ---- life ---- */

@@ -16,6 +16,7 @@ struct rig_flush {
     struct phos__ticket ticket;
     bool is_waited_for;
     uint64_t accepted; /* events, when it was asked for */
+    uint32_t given;    /* feedback, likewise */
 };
 
 struct rig {

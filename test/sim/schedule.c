@@ -35,6 +35,7 @@ static uint64_t heal_bound_ms(const struct rig *rig)
     const struct phos__delivery_options *options = &plan->delivery;
     uint64_t trip_ms = (plan->latency_us + 2 * plan->worker_late_us) / 1000 + 2;
     uint64_t pending = checks_pending(&rig->checks) + 1;
+    uint64_t given = feedback_pending(&rig->checks.feedback);
     uint64_t bad = bad_events(rig);
     /* a request that is never answered, and a Retry-After */
     uint64_t bound_ms = 2 * (uint64_t)plan->request_timeout_ms +
@@ -45,6 +46,14 @@ static uint64_t heal_bound_ms(const struct rig *rig)
     bound_ms += 2 * pending * trip_ms;
     /* bisecting, and poison, which is sent again and again */
     bound_ms += bad * 20 * (trip_ms + options->retry_cap_ms);
+    /* Feedback, one request each, eight where the event is unknown, and with
+     * waits of a minute and more in between; one after the other where several
+     * are on one event. */
+    if (given > 0)
+        bound_ms += given * (8 * 2 * trip_ms + 16 * 2000) +
+                    phos__min_u64(given, 64) *
+                        (60000 + 2 * (uint64_t)options->retry_cap_ms);
+    pending += 8 * given;
     if (options->events_per_minute)
         bound_ms += (pending + 2 * options->batch_events_max + 20 * bad) *
                     120000 / options->events_per_minute;
@@ -53,14 +62,19 @@ static uint64_t heal_bound_ms(const struct rig *rig)
     return bound_ms;
 }
 
+static bool is_pending(const struct rig *rig)
+{
+    return checks_pending(&rig->checks) > 0 ||
+           feedback_pending(&rig->checks.feedback) > 0;
+}
+
 static void run_until_settled(struct rig *rig, uint64_t limit_us)
 {
     struct world *world = rig->world;
     bool needs_company = bad_events(rig) > 0;
     uint64_t next_us = world->now_us + TRICKLE_US;
 
-    while (!world->has_failed && checks_pending(&rig->checks) > 0 &&
-           world->now_us < limit_us) {
+    while (!world->has_failed && is_pending(rig) && world->now_us < limit_us) {
         if (needs_company && world->now_us >= next_us) {
             /* While nothing good is sent, nobody can tell a bad event from a
              * service that says no to everything. */
@@ -84,7 +98,8 @@ static void heal(struct rig *rig)
     rig_flush(rig);
     bound_ms = heal_bound_ms(rig);
     run_until_settled(rig, world->now_us + bound_ms * 1000);
-    pending = checks_pending(&rig->checks);
+    pending =
+        checks_pending(&rig->checks) + feedback_pending(&rig->checks.feedback);
     if (pending > 0)
         world_fail(world, "%llu events are pending %llu ms after the heal",
                    (unsigned long long)pending, (unsigned long long)bound_ms);

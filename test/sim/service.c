@@ -13,6 +13,8 @@ enum { BODY_BYTES = 16384, RETRY_AFTER_MS_MAX = 3600000 };
 
 static void commit(struct service *service, const struct slot *slot)
 {
+    if (slot->sent.given)
+        slot->sent.given->commits++;
     for (uint32_t i = 0; i < slot->sent.count; i++) {
         struct event *event = &service->checks->events[slot->sent.events[i]];
         uint8_t result = slot->answer.results[i];
@@ -319,6 +321,8 @@ static bool suffer(struct service *service, const struct fault *fault,
         slot->commits = true;
         return true;
     case FAULT_RESULTS:
+        if (slot->sent.given)
+            return false;
         answer->status = chance_hits(chance, 500) ? 200 : 207;
         slot->commits = true;
         choose_results(service, slot);
@@ -358,6 +362,7 @@ static bool is_over_quota(struct service *service, const struct slot *slot)
 {
     const struct fault *fault = NULL;
     uint64_t now_us = service->world->now_us;
+    uint32_t events = slot->sent.given ? 1 : slot->sent.count;
     double per_us;
 
     for (unsigned i = 0; i < service->plan->fault_count && !fault; i++)
@@ -370,9 +375,9 @@ static bool is_over_quota(struct service *service, const struct slot *slot)
     if (service->quota_tokens > (double)fault->value)
         service->quota_tokens = (double)fault->value;
     service->quota_at_us = now_us;
-    if (service->quota_tokens < slot->sent.count)
+    if (service->quota_tokens < events)
         return true;
-    service->quota_tokens -= slot->sent.count;
+    service->quota_tokens -= events;
     return false;
 }
 
@@ -408,6 +413,16 @@ static bool has_key(const struct service *service, const phos_request *request)
     return false;
 }
 
+/* Whether the service has the event that feedback is on. */
+static bool has_event(const struct service *service, const struct given *given)
+{
+    for (uint32_t i = 0; i < service->checks->event_count; i++)
+        if (service->checks->events[i].commits > 0 &&
+            memcmp(service->checks->events[i].id, given->id, 16) == 0)
+            return true;
+    return given->is_stored;
+}
+
 /* The service itself, when nothing was in the way. */
 static void serve(struct service *service, struct slot *slot)
 {
@@ -415,6 +430,10 @@ static void serve(struct service *service, struct slot *slot)
 
     if (!has_key(service, slot->request)) {
         slot->answer.status = 401;
+        return;
+    }
+    if (slot->sent.given && !has_event(service, slot->sent.given)) {
+        slot->answer.status = 404;
         return;
     }
     switch (worst_nature(service, slot)) {

@@ -132,6 +132,7 @@ static const char *const bug_names[PHOS__BUG_COUNT] = {
     [PHOS__BUG_RETRY_AFTER_IGNORED] = "RETRY_AFTER_IGNORED",
     [PHOS__BUG_RECEIPT_TWICE] = "RECEIPT_TWICE",
     [PHOS__BUG_WRONG_HALF_BISECTED] = "WRONG_HALF_BISECTED",
+    [PHOS__BUG_FEEDBACK_OVERTAKES] = "FEEDBACK_OVERTAKES",
 };
 
 static bool plant(const char *name)
