@@ -86,6 +86,7 @@ struct run {
     phos_worker *worker;
     phos_client *client;
     bool accepted[EVENTS];
+    uint64_t given_count; /* feedback that was accepted */
     uint64_t accepted_count;
     uint64_t parked_bytes; /* the most that was seen */
     bool sums_up;          /* so did every ledger on the way */
@@ -128,7 +129,7 @@ static void log_event(unsigned i)
     };
     static char answer[TEXT_BYTES];
     phos_event event = witness_event(i);
-    phos_event_id chosen;
+    phos_event_id chosen, logged;
     phos_status status;
 
     memset(answer, 'x', sizeof(answer));
@@ -149,10 +150,15 @@ static void log_event(unsigned i)
         event.event_id = &chosen;
 
     /* With memory the worker makes room; without it may have to give up. */
-    status = phos_client_log(run.client, &event, NULL);
+    status = phos_client_log(run.client, &event, &logged);
     assert_true(status == PHOS_OK || status == PHOS_E_FULL);
     run.accepted[i] = status == PHOS_OK;
     run.accepted_count += status == PHOS_OK;
+    if (status == PHOS_OK && i % 4 == 1)
+        run.given_count +=
+            phos_client_feedback(run.client, &logged, PHOS_FLAG_SUCCESS,
+                                 PHOS_STR("as asked"),
+                                 phos_str_make(NULL, 0)) == PHOS_OK;
 }
 
 static phos_status open_run(void)
@@ -205,6 +211,8 @@ static void end(void)
                 (status == PHOS_E_TIMEOUT && run.memory.is_sticky));
     assert_adds_up(ledger);
     assert_true(run.sums_up);
+    assert_int_equal(run.report.feedback.pending, 0);
+    assert_int_equal(run.report.feedback.accepted, run.given_count);
     assert_int_equal(ledger->pending, 0);
     assert_int_equal(ledger->accepted, run.accepted_count);
     phos_client_free(run.client);
@@ -223,6 +231,12 @@ static void assert_all_is_well(void)
     assert_true(ledger->duplicate == 1 ||
                 (ledger->duplicate == 0 && is_failing()));
     assert_int_equal(run.witness.last[POISON].outcome, PHOS_OUTCOME_REFUSED);
+    /* All but that on the event that was refused; a full ring may have turned
+     * some of it away. */
+    assert_int_equal(run.report.feedback.delivered +
+                         run.report.feedback.by_reason[PHOS_REASON_EVENT_LOST],
+                     run.given_count);
+    assert_true(run.report.feedback.delivered > 0);
 }
 
 /* Returns how many allocations there were. */
@@ -236,7 +250,7 @@ static uint64_t run_once(uint64_t fail_at, bool is_sticky)
     memory_transport_init(&run.service);
     run.service.script = treat_in_memory;
     memset(run.accepted, 0, sizeof(run.accepted));
-    run.accepted_count = 0;
+    run.accepted_count = run.given_count = 0;
     run.parked_bytes = 0;
     run.sums_up = true;
     run.worker = NULL;
