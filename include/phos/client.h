@@ -79,6 +79,7 @@ typedef enum phos_flag {
     PHOS_FLAG_FAILURE = 2
 } phos_flag;
 
+/* Without a terminating NUL. */
 enum {
     PHOS_FEEDBACK_COMMENT_BYTES_MAX = 4096,
     PHOS_FEEDBACK_SOURCE_BYTES_MAX = 256
