@@ -7,6 +7,7 @@
 #include "phos/base.h"
 #include "phos/client.h"
 #include "phos/event.h"
+#include "phos/service.h"
 #include "phos/transport.h"
 #include "phos/worker.h"
 

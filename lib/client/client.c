@@ -10,15 +10,14 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/saturate.h"
+#include "client/carrier.h"
 #include "client/exit_hook.h"
 #include "client/log.h"
 #include "client/options.h"
 #include "client/pipeline.h"
-#include "client/worker.h"
 #include "io/clock.h"
 #include "io/entropy.h"
 #include "io/fork.h"
-#include "io/http.h"
 
 enum {
     CLOSE_GRACE_MS = 10, /* for a worker that gives up at the deadline */
@@ -36,8 +35,7 @@ struct phos_client {
     struct phos__tally tally;
     alignas(128) struct phos__member member;
     struct phos__pipeline *pipeline;
-    struct phos__http *http; /* NULL: the application's transport */
-    phos_worker *worker;     /* NULL: the client is disabled */
+    struct phos__carrier carrier; /* no worker: the client is disabled */
     struct phos__flag closed;
     phos_allocator allocator;
     struct phos__settings settings;
@@ -55,7 +53,7 @@ static bool is_foreign(const phos_client *client)
  * flag alone. */
 static bool is_disabled(const phos_client *client)
 {
-    return !client->worker;
+    return !client->carrier.worker;
 }
 
 /* ---- open ---- */
@@ -112,10 +110,7 @@ static bool wind_up(struct phos__member *member)
 {
     phos_client *client = client_of(member);
 
-    if (client->http) {
-        phos__http_destroy(client->http);
-        client->http = NULL;
-    }
+    phos__carrier_hang_up(&client->carrier);
     phos__pipeline_turn(client->pipeline);
     return !phos__pipeline_is_busy(client->pipeline);
 }
@@ -130,15 +125,8 @@ static const struct phos__member_calls member_calls = { turn, wind_up,
 
 /* ---- open: its parts ---- */
 
-struct make_http {
-    phos_client *client;
-    phos_status status;
-};
-
-static void make_http(struct phos__loop *loop, void *data)
+static phos_status find_carrier(phos_client *client)
 {
-    struct make_http *make = data;
-    phos_client *client = make->client;
     const phos_options *options = &client->settings.options;
     const struct phos__http_options http = {
         .connect_timeout_ms = options->connect_timeout_ms,
@@ -151,31 +139,12 @@ static void make_http(struct phos__loop *loop, void *data)
         .on_easy = options->on_easy,
         .user_data = options->user_data,
     };
+    phos_status status =
+        phos__carrier_open(&client->carrier, options->worker,
+                           options->transport, &http, &client->allocator);
 
-    make->status =
-        phos__http_create(loop, &client->allocator, &http, &client->http);
-}
-
-static phos_status make_transport(phos_client *client)
-{
-    struct make_http make = { client, PHOS_OK };
-
-    client->ports.transport = client->settings.options.transport;
-    if (client->ports.transport)
-        return PHOS_OK;
-    phos__worker_call(client->worker, make_http, &make);
-    if (!make.status)
-        client->ports.transport = phos__http_transport(client->http);
-    return make.status;
-}
-
-static void unmake_http(struct phos__loop *loop, void *data)
-{
-    phos_client *client = data;
-
-    (void)loop;
-    phos__http_destroy(client->http);
-    client->http = NULL;
+    client->ports.transport = client->carrier.transport;
+    return status;
 }
 
 static phos_status make_ring(phos_client *client)
@@ -188,10 +157,10 @@ static phos_status make_ring(phos_client *client)
     if (!status)
         status = phos__entropy_fill(&id_key, sizeof(id_key));
     if (!status)
-        status =
-            phos__ring_open(&client->logger.ring, options->ring_bytes, secret,
-                            &id_key, phos__worker_wake_fd(client->worker), 0);
-    client->logger.worker = client->worker;
+        status = phos__ring_open(
+            &client->logger.ring, options->ring_bytes, secret, &id_key,
+            phos__worker_wake_fd(client->carrier.worker), 0);
+    client->logger.worker = client->carrier.worker;
     client->logger.clock = phos__clock_resolve(options->clock);
     client->logger.event_bytes_max = options->event_bytes_max;
     client->logger.oversize = options->oversize;
@@ -205,7 +174,7 @@ static phos_status make_pipeline(phos_client *client)
     const struct phos__pipeline_options pipeline = {
         .ring = &client->logger.ring,
         .ports = client->ports,
-        .answers_bring_turns = client->http != NULL,
+        .answers_bring_turns = client->carrier.http != NULL,
         .delivery = {
             .batch_events_max = options->batch_events_max,
             .batch_bytes_max = options->batch_bytes_max,
@@ -248,20 +217,6 @@ static phos_status make_pipeline(phos_client *client)
                                  &client->pipeline);
 }
 
-static phos_status find_worker(phos_client *client)
-{
-    phos_worker_options options = phos_worker_options_default();
-
-    if (client->settings.options.worker) {
-        if (phos__worker_is_foreign(client->settings.options.worker))
-            return PHOS_E_FORKED;
-        client->worker = phos__worker_ref(client->settings.options.worker);
-        return PHOS_OK;
-    }
-    options.allocator = client->allocator;
-    return phos_worker_open(&options, &client->worker);
-}
-
 static phos_status make_sieve(phos_client *client)
 {
     const phos_options *options = &client->settings.options;
@@ -291,15 +246,13 @@ static phos_status assemble(phos_client *client)
     if (status || !options->enabled)
         return status;
     client->member.calls = &member_calls;
-    status = find_worker(client);
+    status = find_carrier(client);
     if (!status)
         status = make_ring(client);
     client->ports.clock = phos__clock_port_real(client->logger.clock);
     if (!status)
         status =
             phos__random_port_seed(client->random_state, &client->ports.random);
-    if (!status)
-        status = make_transport(client);
     if (!status)
         status = make_pipeline(client);
     if (!status && options->exit_flush_ms) {
@@ -312,10 +265,7 @@ static phos_status assemble(phos_client *client)
 
 static void take_apart(phos_client *client)
 {
-    if (client->http)
-        phos__worker_call(client->worker, unmake_http, client);
-    if (client->worker)
-        phos__worker_unref(client->worker);
+    phos__carrier_close(&client->carrier);
     destroy(client);
 }
 
@@ -417,7 +367,7 @@ phos_status phos_client_open(const phos_options *given,
     if (is_disabled(client))
         tell_disabled(&options);
     else /* others see it */
-        phos__worker_join(client->worker, &client->member);
+        phos__worker_join(client->carrier.worker, &client->member);
     *ret_client = client;
     return PHOS_OK;
 }
@@ -454,8 +404,8 @@ static phos_status may_block(const phos_client *client)
         return PHOS_E_FORKED;
     if (is_disabled(client))
         return PHOS_OK; /* it has nothing to wait for */
-    return phos__worker_is_here(client->worker) ? PHOS_E_WOULD_DEADLOCK
-                                                : PHOS_OK;
+    return phos__worker_is_here(client->carrier.worker) ? PHOS_E_WOULD_DEADLOCK
+                                                        : PHOS_OK;
 }
 
 phos_status phos_client_flush(phos_client *client, phos_flush_mode mode,
@@ -511,7 +461,7 @@ void phos_client_free(phos_client *client)
         return;
     }
     phos__exit_hook_remove(&client->exit_entry);
-    worker = client->worker;
+    worker = client->carrier.worker;
     phos__pipeline_close(client->pipeline, 0);
     phos__worker_leave(worker, &client->member);
 }

@@ -10,42 +10,6 @@
 #include "wire/reply.h"
 #include "wire/retry_after.h"
 
-enum { CUT_KEY_BYTES_MIN = 4 }; /* less is no secret, and may be chance */
-
-struct phos__credential *
-phos__credential_create(const phos_allocator *allocator, phos_str api_key)
-{
-    static const char scheme[] = "Bearer ";
-    size_t length = sizeof(scheme) - 1 + api_key.length;
-    struct phos__credential *credential =
-        phos__alloc(allocator, sizeof(*credential) + length);
-
-    if (!credential)
-        return NULL;
-    credential->allocator = *allocator;
-    credential->holders = 1;
-    credential->length = length;
-    memcpy(credential->value, scheme, sizeof(scheme) - 1);
-    memcpy(credential->value + sizeof(scheme) - 1, api_key.data,
-           api_key.length);
-    return credential;
-}
-
-struct phos__credential *
-phos__credential_ref(struct phos__credential *credential)
-{
-    credential->holders++;
-    return credential;
-}
-
-void phos__credential_unref(struct phos__credential *credential)
-{
-    if (!credential || --credential->holders > 0)
-        return;
-    explicit_bzero(credential->value, credential->length);
-    phos__free(&credential->allocator, credential);
-}
-
 bool phos__exchange_init(struct phos__exchange *exchange,
                          struct phos__answers *answers, uint32_t events_max,
                          const phos_allocator *allocator)
@@ -78,33 +42,6 @@ static phos_str header(const phos_reply *reply, const char *name)
     return phos_str_make(NULL, 0);
 }
 
-/*
- * A service may repeat in its answer what it was sent: the key must not get
- * from there into an error text, neither whole nor, if it is as long as signed
- * tokens are, cut off where the text ends.
- */
-static void mask_key(const struct phos__credential *credential, char *text)
-{
-    static const size_t scheme = sizeof("Bearer ") - 1;
-    const char *key = credential->value + scheme;
-    size_t length = credential->length - scheme, cut;
-    char *at = text;
-
-    /* Goes on behind the mask: a key of asterisks would be found in it. */
-    while ((at = memmem(at, strlen(at), key, length))) {
-        memset(at, '*', length);
-        at += length;
-    }
-    cut = strlen(text) < length ? strlen(text) : length;
-    at = text + strlen(text) - cut;
-    while (cut > 0 && memcmp(at, key, cut) != 0) {
-        at++;
-        cut--;
-    }
-    if (cut >= CUT_KEY_BYTES_MIN)
-        memset(at, '*', cut);
-}
-
 static void understand(struct phos__exchange *exchange, const phos_reply *reply)
 {
     struct phos__answer *answer = &exchange->answer;
@@ -129,7 +66,7 @@ static void understand(struct phos__exchange *exchange, const phos_reply *reply)
         char words[1024]; /* far more than the error keeps */
 
         phos__reply_error_text(reply->body, words, sizeof(words));
-        mask_key(exchange->credential, words);
+        phos__credential_mask(exchange->credential, words);
         phos__error_set(&exchange->error, PHOS_E_HTTP, PHOS_ORIGIN_HTTP, status,
                         "HTTP %d%s%s", status, words[0] ? ": " : "", words);
     }

@@ -9,25 +9,10 @@
 #include <pthread.h>
 
 #include "base/buffer.h"
+#include "client/credential.h"
 #include "core/delivery.h"
 #include "core/ports.h"
 #include "queue/ring.h"
-
-/* A value of the Authorization header; shared by the requests that carry it. */
-struct phos__credential {
-    phos_allocator allocator;
-    unsigned holders;
-    size_t length;
-    char value[]; /* "Bearer …" */
-};
-
-/* NULL: out of memory. One holder. */
-struct phos__credential *
-phos__credential_create(const phos_allocator *allocator, phos_str api_key);
-struct phos__credential *
-phos__credential_ref(struct phos__credential *credential);
-/* Wiped when the last holder lets go; takes NULL. */
-void phos__credential_unref(struct phos__credential *credential);
 
 enum { PHOS__EXCHANGE_HEADERS = 4, PHOS__EXCHANGE_REPLY_BYTES_MAX = 262144 };
 

@@ -362,7 +362,8 @@ static bool copy_texts(struct phos__pipeline *pipeline)
 
     pipeline->url = phos__strdup(allocator, options->url);
     pipeline->user_agent = phos__strdup(allocator, options->user_agent);
-    pipeline->credential = phos__credential_create(allocator, options->api_key);
+    pipeline->credential = phos__credential_create(
+        allocator, PHOS_STR("Bearer "), options->api_key);
     pipeline->feedback_url = phos__strdup(allocator, options->feedback_url);
     options->api_key = phos_str_make(NULL, 0);
     if (!pipeline->url || !pipeline->feedback_url || !pipeline->user_agent ||

@@ -300,7 +300,8 @@ phos_status phos__pipeline_set_api_key(struct phos__pipeline *pipeline,
 
     if (!api_key.data || !phos__header_value_is_valid(api_key))
         return PHOS_E_INVALID;
-    credential = phos__credential_create(&pipeline->allocator, api_key);
+    credential = phos__credential_create(&pipeline->allocator,
+                                         PHOS_STR("Bearer "), api_key);
     if (!credential)
         return PHOS_E_NO_MEMORY;
     lock(pipeline);

@@ -320,6 +320,11 @@ int phos__worker_wake_fd(const phos_worker *worker)
     return phos__loop_wake_fd(worker->loop);
 }
 
+void phos__worker_wake(phos_worker *worker)
+{
+    phos__loop_wake(worker->loop);
+}
+
 phos_allocator phos__worker_allocator(const phos_worker *worker)
 {
     return worker->allocator;

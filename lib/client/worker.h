@@ -38,6 +38,7 @@ bool phos__worker_is_foreign(const phos_worker *worker);
 /* Whether the caller is on the worker's thread. */
 bool phos__worker_is_here(const phos_worker *worker);
 int phos__worker_wake_fd(const phos_worker *worker);
+void phos__worker_wake(phos_worker *worker);
 phos_allocator phos__worker_allocator(const phos_worker *worker);
 
 phos_worker *phos__worker_ref(phos_worker *worker);

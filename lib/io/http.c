@@ -263,7 +263,8 @@ static void finish(struct phos__http_exchange *exchange, CURLcode code)
         reply.body_cut = exchange->body_is_cut || code != CURLE_OK;
     }
     if (reply.exchange != PHOS_EXCHANGE_ANSWERED ||
-        (code != CURLE_OK && !exchange->body_is_cut))
+        (code != CURLE_OK && !exchange->body_is_cut) ||
+        exchange->is_out_of_memory)
         describe(exchange, &ending, &reply);
     give(exchange, &reply);
 }

@@ -74,6 +74,7 @@ static size_t keep_body(struct phos__http_exchange *exchange, const char *data,
 
     phos__buffer_append(body, data, kept);
     if (kept < bytes || body->failed) {
+        exchange->is_out_of_memory = body->failed;
         exchange->body_is_cut = true;
         return STOP;
     }

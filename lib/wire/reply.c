@@ -3,15 +3,10 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "wire/json_load.h"
 #include "wire/uuid.h"
 
-enum {
-    /* Far more than any answer has, far less than a thread's stack: reading
-     * and freeing are recursive. */
-    DEPTH_MAX = 32,
-    STATUS_TEXT_BYTES_MAX = 32,
-    ERROR_DEPTH_MAX = 4
-};
+enum { STATUS_TEXT_BYTES_MAX = 32, ERROR_DEPTH_MAX = 4 };
 
 /* What services call the fate of an event, in lower case. */
 static const struct {
@@ -108,46 +103,6 @@ enum phos__body_kind phos__reply_kind(phos_str content_type, phos_str body)
         is_media_type(content_type, "application/json"))
         return PHOS__BODY_JSON;
     return PHOS__BODY_OTHER;
-}
-
-/* Brackets outside of texts; whether they match is jansson's to find out. */
-static bool is_deeper_than(phos_str body, unsigned depth_max)
-{
-    unsigned depth = 0;
-    bool in_text = false;
-
-    for (size_t i = 0; i < body.length; i++) {
-        char c = body.data[i];
-
-        if (in_text) {
-            if (c == '\\')
-                i++;
-            else if (c == '"')
-                in_text = false;
-        } else if (c == '"') {
-            in_text = true;
-        } else if (c == '{' || c == '[') {
-            if (++depth > depth_max)
-                return true;
-        } else if ((c == '}' || c == ']') && depth > 0) {
-            depth--;
-        }
-    }
-    return false;
-}
-
-/* NULL when the body is not one JSON object or array, or no memory is left. */
-static json_t *load(phos_str body)
-{
-    json_error_t error;
-
-    body = skip_blanks(body);
-    if (body.length == 0 || is_deeper_than(body, DEPTH_MAX))
-        return NULL;
-    /* Neither a NUL in a text nor an integer beyond 64 bits in a key that
-     * nobody reads may hide what the rest says. */
-    return json_loadb(body.data, body.length,
-                      JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
 }
 
 static enum phos__event_result result_of_http(double status)
@@ -284,7 +239,7 @@ static const json_t *list_of(const json_t *root)
 void phos__reply_results(phos_str body, const uint8_t (*ids)[16],
                          uint32_t count, uint8_t *results)
 {
-    json_t *root = load(body);
+    json_t *root = phos__json_load(body);
     const json_t *list = list_of(root);
     size_t entries = json_array_size(list);
 
@@ -324,7 +279,7 @@ static phos_str find_error_text(const json_t *value, unsigned depth)
 
 void phos__reply_error_text(phos_str body, char *text, size_t text_bytes)
 {
-    json_t *root = load(body);
+    json_t *root = phos__json_load(body);
     phos_str found = { NULL, 0 };
     size_t length;
 
