@@ -3,6 +3,7 @@ bodies of either kind, chunked and streamed replies, and replies that stop in
 the middle because a script says so. It knows nothing of services or scripts.
 """
 import asyncio
+import email.utils
 import gzip
 import http
 import itertools
@@ -245,6 +246,8 @@ def head_of(reply, keeps_alive, chunked):
     except ValueError:
         phrase = "Unknown"
     headers = list(reply.headers)
+    if all(name.lower() != "date" for name, _ in headers):
+        headers.append(("Date", email.utils.formatdate(usegmt=True)))
     if chunked:
         headers.append(("Transfer-Encoding", "chunked"))
     elif reply.frames is None and reply.status != 204:

@@ -115,6 +115,14 @@ def headers_alone_change_the_services_own_answer(standin):
 
 
 @test
+def an_answer_tells_the_time_or_the_one_that_it_is_told(standin):
+    check(agents(standin).headers["Date"].endswith(" GMT"), "its own")
+    told = "Fri, 31 Jan 2025 09:30:00 GMT"
+    standin.next({"headers": {"Date": told}})
+    equal(agents(standin).headers.get_all("Date"), [told])
+
+
+@test
 def steps_are_taken_in_order_by_method_path_and_times(standin):
     standin.next({"status": 504}, path="*/agents/*", method="GET")
     standin.next({"status": 500}, times=2, path="*/agents", method="GET")
