@@ -62,6 +62,8 @@ typedef struct phos_retry {
     bool connection_errors;  /* BACKOFF: connections that fail, too */
 } phos_retry;
 
+/* What a service does unless told otherwise: SAFE, 4 attempts, 500 ms to 8 s.
+ */
 static inline phos_retry phos_retry_default(void)
 {
     phos_retry retry = { PHOS_RETRY_SAFE, 4, 500, 8000, 2.0, 0, true };
@@ -69,6 +71,7 @@ static inline phos_retry phos_retry_default(void)
     return retry;
 }
 
+/* One attempt. */
 static inline phos_retry phos_retry_never(void)
 {
     phos_retry retry = { PHOS_RETRY_NEVER, 1, 0, 0, 1.0, 0, false };
@@ -76,6 +79,7 @@ static inline phos_retry phos_retry_never(void)
     return retry;
 }
 
+/* BACKOFF, without connection errors and without a limit of attempts. */
 static inline phos_retry phos_retry_backoff(uint32_t initial_ms,
                                             uint32_t max_ms, double exponent,
                                             uint32_t elapsed_max_ms)
@@ -123,6 +127,7 @@ typedef struct phos_service_options {
     phos_allocator allocator;        /* zeroed: the worker's, else malloc */
 } phos_service_options;
 
+/* Each option at its default. */
 static inline phos_service_options phos_service_options_default(void)
 {
     phos_service_options options;
@@ -204,6 +209,7 @@ typedef struct phos_call_options {
     void *user_data;
 } phos_call_options;
 
+/* Each option at its default. */
 static inline phos_call_options phos_call_options_default(void)
 {
     phos_call_options options = {
