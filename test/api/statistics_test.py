@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """docs/reference-statistics.md and the public headers say the same.
 
-    statistics_test.py PAGE HEADER...
+    statistics_test.py PAGE DELIVERY HEADER...
 
 Each structure that the page has a heading for, with all its fields, types and
-units; each enumeration that it lists, with all its values.
+units; each enumeration that it lists, with all its values. docs/delivery.md
+has each reason.
 """
 import re
 import sys
@@ -43,7 +44,7 @@ def rows(text):
             yield [name[1], *cells[1:]]
 
 
-def main(page_path, *header_paths):
+def main(page_path, delivery_path, *header_paths):
     checks = Checklist()
     header = "".join(open(path, encoding="utf-8").read()
                      for path in header_paths)
@@ -67,6 +68,12 @@ def main(page_path, *header_paths):
         told = [row[0] for row in rows(page)
                 if row[0].startswith(name.upper() + "_")]
         checks.equal(told, enumeration(header, name), f"{name}: each value")
+    with open(delivery_path, encoding="utf-8") as file:
+        told = {row[0] for row in rows(file.read())}
+    reasons = [name.removeprefix("PHOS_REASON_")
+               for name in enumeration(header, "phos_reason")[1:]]
+    checks.equal([name for name in reasons if name in told], reasons,
+                 "docs/delivery.md: each reason")
     return checks.end()
 
 
