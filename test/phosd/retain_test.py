@@ -37,6 +37,15 @@ def deleted(phosd, reason):
     return int(line[len(name):])
 
 
+def stretches(db_path):
+    """Level and events of each row of the sums."""
+    db = sqlite3.connect(db_path)
+    rows = db.execute("SELECT level, events FROM sums ORDER BY level, slot")
+    found = rows.fetchall()
+    db.close()
+    return found
+
+
 def sound(db_path):
     db = sqlite3.connect(db_path)
     equal(db.execute("PRAGMA integrity_check").fetchall(), [("ok",)])
@@ -73,6 +82,7 @@ def what_is_too_old_goes_and_everything_follows():
         phosd.start()
         until(lambda: total(phosd) == 2)
         equal(total(phosd, "/api/sessions"), 2)
+        equal(stretches(phosd.db), [(0, 1), (0, 1), (1, 1), (1, 1)])
         for session, status in (("gone", 404), ("part", 200), ("stay", 200)):
             equal(phosd.get("/api/sessions/" + session).status, status)
         part = phosd.get("/api/sessions/part").json

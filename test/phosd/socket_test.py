@@ -1,8 +1,10 @@
 """Unix sockets and sockets from systemd: who gets the name, who may connect,
 what stays behind."""
 
+import fcntl
 import http.client
 import os
+import pwd
 import re
 import signal
 import socket
@@ -167,7 +169,6 @@ def owner_and_group_are_set_by_root():
                     "nobody", "--socket-group", "4242") as phosd:
             phosd.ready()
             found = os.lstat(path)
-            import pwd
             equal((found.st_uid, found.st_gid),
                   (pwd.getpwnam("nobody").pw_uid, 4242))
             equal(phosd.end(), 0)
@@ -236,6 +237,23 @@ def of_many_that_start_at_once_one_gets_the_name():
             with one:
                 equal(one.end(), 0 if one in won else 1)
         equal(os.path.exists(path), False)
+
+
+@test
+def nothing_is_done_to_a_folder_that_somebody_else_has_locked():
+    with folder_of_ours() as folder:
+        path = os.path.join(folder, "a")
+        stale = socket.socket(socket.AF_UNIX)
+        stale.bind(path)
+        stale.close()
+        lock = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            told = refused(folder, "--listen", "unix:" + path)
+            assert "holds a lock" in told, told
+            equal(os.path.exists(path), True)
+        finally:
+            os.close(lock)
 
 
 @test
@@ -355,7 +373,6 @@ os.execv(rest[0], rest)
 
 def hand_over(folder, sockets, *options):
     # Above those that they are copied to.
-    import fcntl
     numbers = [fcntl.fcntl(s.fileno(), fcntl.F_DUPFD, 20 + 2 * place)
                for place, s in enumerate(sockets)]
     try:

@@ -149,6 +149,28 @@ def more_models_than_are_named_are_summed_up():
 
 
 @test
+def however_many_models_there_are_a_stretch_of_time_has_few_rows():
+    with Collector() as phosd:
+        for turn in range(3):
+            phosd.ingest(*[event(timestamp="2025-01-31T10:00:00Z",
+                                 metadata={"model": "m%d" % (turn * 60 + n)})
+                           for n in range(100)])
+        equal(stats(phosd)["total"]["events"], 300)
+        db = sqlite3.connect(phosd.db)
+        rows = db.execute("SELECT level, count(*), sum(events) FROM sums"
+                          "  GROUP BY level").fetchall()
+        [others] = db.execute("SELECT events FROM sums WHERE level = 1"
+                              "  AND model = '*'").fetchall()
+        db.close()
+        equal(rows, [(0, 101, 300), (1, 101, 300)])
+        # 100 to 219 have no row; 120 to 159 came twice.
+        equal(others, (160,))
+        for model, count in (("m7", 1), ("m130", 2), ("m219", 1)):
+            got = phosd.get("/api/events", model=model, limit=0).json
+            equal((got["total"], got["exact"]), (count, True), model)
+
+
+@test
 def projects_do_not_count_each_others_events():
     with Collector(keys="ph_a one\nph_b two\n") as phosd:
         phosd.ingest(event(), event(), key="ph_a")

@@ -214,9 +214,11 @@ static int count(struct phosd_list *list, enum way way,
                  struct phosd_total *ret_total)
 {
     const struct phosd_filter *filter = &list->filter;
+    bool any = filter->has_from || filter->has_to;
 
-    if (way != BY_TIME || filter->has_from || filter->has_to ||
-        filter->word_count > 0)
+    for (enum way other = BY_WORDS; other < BY_TIME; other++)
+        any = any || is_asked(list, other);
+    if (any)
         return count_along(list, way, ret_total);
     phosd_say(list, "SELECT sessions FROM session_counts"
                     "  WHERE project_id = ?1");

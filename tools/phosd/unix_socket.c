@@ -21,7 +21,7 @@
 
 enum {
     BACKLOG = 511,
-    LOCK_MS_MAX = 5000,
+    LOCK_MS_MAX = 2000,
     LOCK_STEP_MS = 20,
     SHOWN_BYTES_MAX = 120, /* so that the reason has room beside it */
 };
@@ -306,7 +306,7 @@ bool phosd_unix_open(const char *address,
     if (folder < 0)
         return system_error(address, error);
     if (!lock_folder(folder))
-        system_error(address, error);
+        refuse(address, "another program holds a lock on the folder", error);
     else
         opened = open_locked(address, access, &owners, &found, error);
     close(folder); /* and with it goes the lock */
