@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import json
 import re
 import signal
 import subprocess
@@ -193,6 +194,25 @@ def an_exit_from_below_main_loses_nothing(programs, service):
     check_equal(texts(service.events()), THREE)
 
 
+def what_is_on_record_can_be_read_back(programs, service):
+    check_status(run(programs.minimal, env=environment(service)))
+    done = run(programs.read_back, env=environment(service))
+    check_status(done)
+    answers = dict(re.findall(r"^(\w+): (.*)$", done.stdout, re.MULTILINE))
+    (event,) = json.loads(answers["events"])["events"]
+    check_equal(event["input"], "How tall is K2?")
+    (session,) = json.loads(answers["sessions"])["sessions"]
+    check_equal(session["first_input"], "How tall is K2?")
+
+
+def who_may_not_read_is_told(programs, service):
+    done = run(programs.read_back,
+               env={**environment(service), "PHOSPHO_API_KEY": "ph_other"})
+    check_status(done, 1)
+    check_equal(done.stdout, "")
+    check("HTTP 401" in done.stderr, done.stderr)
+
+
 ALONE = [
     minimal_says_which_settings_are_missing,
     a_chat_goes_on_without_a_record,
@@ -206,6 +226,10 @@ WITH_SERVICE = [
     sigterm_loses_nothing,
     end_of_file_loses_nothing,
     an_exit_from_below_main_loses_nothing,
+]
+WITH_PHOSD = [
+    what_is_on_record_can_be_read_back,
+    who_may_not_read_is_told,
 ]
 
 
@@ -222,11 +246,12 @@ def plan(programs):
         with_services.append(in_cpp(minimal_puts_its_event_on_record))
     for test in alone:
         yield test.__name__, lambda test=test: test(programs)
-    services = {"the_stand_in": stand_in}
+    services = {"the_stand_in": (stand_in, with_services)}
     if programs.phosd is not None:
-        services["phosd"] = lambda: collector(programs.phosd)
-    for name, opener in services.items():
-        for test in with_services:
+        services["phosd"] = (lambda: collector(programs.phosd),
+                             with_services + WITH_PHOSD)
+    for name, (opener, tests) in services.items():
+        for test in tests:
             yield (f"{test.__name__}_with_{name}",
                    lambda test=test, opener=opener:
                    with_service(test, programs, opener))
@@ -235,7 +260,7 @@ def plan(programs):
 def main():
     parser = argparse.ArgumentParser()
     for name in ["minimal", "chat-with-logging", "multi-turn-session",
-                 "shutdown-hooks"]:
+                 "read-back", "shutdown-hooks"]:
         parser.add_argument("--" + name, required=True)
     parser.add_argument("--minimal-cpp")
     parser.add_argument("--phosd")
