@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """docs/reference-options.md and phos_options say the same.
 
-    options_test.py PAGE HEADER CODE
+    options_test.py PAGE HEADER CODE FURTHER-HEADER...
 
 The header says everything twice: in the comment beside each field, which
 people read, and in phos_options_default(), which runs. All three must agree,
-and the ranges with those that CODE checks.
+and the ranges with those that CODE checks. Of other structures, which have a
+heading of their own, the page has each field and its type.
 """
 import re
 import sys
@@ -58,14 +59,14 @@ def header_fields(text):
     return fields
 
 
-def type_of(text):
+def type_of(text, structure="phos_options"):
     """{name: type as the page tells it}"""
-    struct = re.search(r"typedef struct phos_options \{(.*?)\n\} phos_options;",
+    struct = re.search(rf"typedef struct {structure} \{{(.*?)\n\}} {structure};",
                        text, flags=re.S).group(1)
     types = {}
-    for word, name in re.findall(r"^    ((?:const )?\w+ \*?)(\w+);", struct,
-                                 flags=re.M):
-        word = word.strip()
+    for word, name, count in re.findall(
+            r"^    ((?:const )?\w+ \*?)(\w+)(\[\d+\])?;", struct, flags=re.M):
+        word = word.strip() + count
         unit = [unit for part, unit in UNIT_OF if part in name]
         types[name] = ", ".join([TYPES.get(word, f"`{word}`"), *unit])
     return types
@@ -89,7 +90,27 @@ def table_rows(text):
     return rows
 
 
-def main(page_path, header_path, code_path):
+def check_others(checks, page, header):
+    """Structures whose options end in no table of the client's."""
+    there = set(re.findall(r"^\} (phos_\w+_options|phos_retry);$", header,
+                           flags=re.M))
+    parts = re.split(r"^## `(\w+)`$", page, flags=re.M)
+    checks.equal(sorted(parts[1::2]), sorted(there),
+                 "each structure with options has a heading")
+    for name, text in zip(parts[1::2], parts[2::2]):
+        types = type_of(header, name) if name in there else {}
+        types.pop("struct_size", None)
+        told = {}
+        for line in text.splitlines():
+            cells = [cell.strip() for cell in line.strip("|").split("|")]
+            if len(cells) == 4 and re.fullmatch(r"`\w+`", cells[0]):
+                told[cells[0].strip("`")] = cells[1]
+        checks.equal([f"{field}: {word}" for field, word in told.items()],
+                     [f"{field}: {word}" for field, word in types.items()],
+                     f"{name}: each field with its type, in order")
+
+
+def main(page_path, header_path, code_path, *others):
     checks = Checklist()
     with open(header_path, encoding="utf-8") as file:
         header = file.read()
@@ -122,6 +143,10 @@ def main(page_path, header_path, code_path):
             got = tuple(value(part) for part in told_range.split(" to "))
             checks.check(got == ranges[name], f"{name}: range",
                          f"page {got}, code {ranges[name]}")
+    with open(page_path, encoding="utf-8") as file:
+        page = file.read()
+    further = "".join(open(path, encoding="utf-8").read() for path in others)
+    check_others(checks, page, further)
     checks.check(len(ranges) >= 16, "the ranges of the code are found", ranges)
     return checks.end()
 
