@@ -248,7 +248,8 @@ def a_body_that_is_not_buffered_is_read_as_it_passes():
 
 @test
 def an_answer_that_nginx_put_into_a_file_is_read():
-    location = """proxy_buffers 2 4k; proxy_buffer_size 4k;
+    # With sendfile nginx itself would not look at the file.
+    location = """sendfile on; proxy_buffers 2 4k; proxy_buffer_size 4k;
         proxy_busy_buffers_size 4k; phos_max_text_size 1m;"""
     text = "x" * 900000
     with Collector() as collector, Model() as model:
@@ -389,7 +390,8 @@ def without_a_collector_requests_are_served():
             nginx.wait_for_line("phos: ")
     equal(nginx.total("accepted"), 50)
     equal(nginx.total("delivered"), 0)
-    equal(nginx.total("dropped"), 50)
+    # What was being sent when the time was up is unknown.
+    equal(nginx.total("dropped") + nginx.total("unknown"), 50)
     assert all("[error]" in line for line in nginx.ledgers()
                if not " 0 accepted" in line), nginx.ledgers()
 
