@@ -63,8 +63,7 @@ int main(void)
         result->status == PHOS_OK) {
         printf("events: %.*s\n", (int)result->body.length, result->body.data);
         code = 0;
-    }
-    else
+    } else
         fprintf(stderr, "events: not in time, or not answered with 2xx\n");
     phos_call_wait(sessions, 10000, NULL);
     phos_call_free(sessions);

@@ -195,14 +195,15 @@ def an_exit_from_below_main_loses_nothing(programs, service):
 
 
 def what_is_on_record_can_be_read_back(programs, service):
-    check_status(run(programs.minimal, env=environment(service)))
+    check_status(run(programs.multi_turn_session, env=environment(service)))
     done = run(programs.read_back, env=environment(service))
     check_status(done)
     answers = dict(re.findall(r"^(\w+): (.*)$", done.stdout, re.MULTILINE))
     (event,) = json.loads(answers["events"])["events"]
-    check_equal(event["input"], "How tall is K2?")
+    check_equal(event["metadata"]["user_id"], "user-42")
     (session,) = json.loads(answers["sessions"])["sessions"]
-    check_equal(session["first_input"], "How tall is K2?")
+    check_equal(session["session_id"], event["session_id"])
+    check_equal(session["event_count"], 4)
 
 
 def who_may_not_read_is_told(programs, service):
