@@ -179,6 +179,27 @@ def ask_all(answers):
     ask("get", "/metrics", 401, key="no")
 
 
+def references(part):
+    if isinstance(part, dict):
+        if isinstance(part.get("$ref"), str):
+            yield part["$ref"]
+        part = list(part.values())
+    for one in part if isinstance(part, list) else []:
+        yield from references(one)
+
+
+def check_references(checks, document):
+    """Each leads to a component, and each component is led to."""
+    there = {f"#/components/{kind}/{name}"
+             for kind in ["parameters", "responses", "schemas"]
+             for name in document["components"][kind]}
+    checks.equal(sorted(set(references(document))), sorted(there),
+                 "references and components are the same")
+    ids = [operation["operationId"] for path in document["paths"].values()
+           for operation in path.values()]
+    checks.check(len(ids) == len(set(ids)), "each operation has its own name")
+
+
 def check_parameters(checks, document, phosd):
     """Each parameter that the document names is taken, each other refused."""
     names = {"session_id", "user_id", "model", "flag", "tag", "from", "to",
@@ -210,6 +231,7 @@ def main(folder, code):
         return checks.end()
 
     document = yaml.safe_load(text)
+    check_references(checks, document)
     for name, schema in document["components"]["schemas"].items():
         try:
             jsonschema.Draft202012Validator.check_schema(schema)
