@@ -152,6 +152,22 @@ def check_diagnostics(checks, root):
                  "docs/troubleshooting.md has a row for each loss")
 
 
+def check_lists(checks, root):
+    """A page that no list names is found by nobody."""
+    there = sorted(name for name in os.listdir(os.path.join(root, "docs"))
+                   if name.endswith(".md"))
+    text = read(root, "README.md").split("\n## Documents\n")[1]
+    told = set(re.findall(r"\]\(docs/([\w-]+\.md)\)", text))
+    checks.equal(sorted(told), there, "README.md, under Documents, lists each "
+                 "page of docs/")
+    told = {name + ".md" for name in
+            re.findall(r'url="@ref ([\w-]+)"',
+                       read(root, "docs", "site", "layout.xml"))}
+    missing = [name for name in there if name not in told]
+    checks.check(not missing, "docs/site/layout.xml lists each page of docs/",
+                 *missing)
+
+
 # ---- the code map ----
 
 def check_map(checks, root):
@@ -174,6 +190,7 @@ def main(root):
     check_wraps(checks, root)
     check_scripts(checks, root)
     check_links(checks, root)
+    check_lists(checks, root)
     check_map(checks, root)
     check_diagnostics(checks, root)
     return checks.end()

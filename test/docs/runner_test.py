@@ -81,26 +81,9 @@ def check_table(checks, contributing):
                  [*MARKS, PAGE_MARK], "CONTRIBUTING.md tells of each mark")
 
 
-def check_lists(checks, root):
-    """A page that no list names is found by nobody."""
-    there = sorted(name for name in os.listdir(os.path.join(root, "docs"))
-                   if name.endswith(".md"))
-    with open(os.path.join(root, "README.md"), encoding="utf-8") as file:
-        text = file.read().split("\n## Documents\n")[1]
-    told = set(re.findall(r"\]\(docs/([\w-]+\.md)\)", text))
-    checks.equal(sorted(told), there, "README.md lists each page of docs/")
-    with open(os.path.join(root, "docs", "site", "layout.xml"),
-              encoding="utf-8") as file:
-        told = {name + ".md" for name in
-                re.findall(r'url="@ref ([\w-]+)"', file.read())}
-    missing = [name for name in there if name not in told]
-    checks.check(not missing, "docs/site/layout.xml lists each page", *missing)
-
-
 def main(contributing, docs_test, *arguments):
     checks = Checklist()
     check_table(checks, contributing)
-    check_lists(checks, os.path.dirname(contributing))
     with tempfile.TemporaryDirectory(prefix="phos-docs-") as folder:
         paths = []
         for number, (_, text, _) in enumerate(DOCUMENTS):
