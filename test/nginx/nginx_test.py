@@ -4,6 +4,7 @@ served is what the collector has."""
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -440,6 +441,42 @@ def mistakes_in_the_configuration_are_found_by_nginx_t():
         nginx.__exit__(None, None, None)
         equal(status, 1 if want else 0, said)
         assert want is None or want in said, said
+
+
+# ---- what README.md says ----
+
+README = os.path.join(os.path.dirname(__file__), "..", "..", "examples",
+                      "nginx", "README.md")
+
+
+@test
+def the_configuration_in_the_readme_works():
+    with open(README) as file:
+        block = re.search(r"```nginx\n(.*?)```", file.read(), re.S)[1]
+    http = re.search(r"http \{\n(.*?)    server \{", block, re.S)[1]
+    server = re.search(r"    server \{\n(.*)    \}\n\}\n", block, re.S)[1]
+    with Collector() as collector, Model() as model:
+        http = http.replace("127.0.0.1:8787", "127.0.0.1:%d" % collector.port)
+        http = http.replace("/etc/nginx/phos.key", "key")
+        nginx = Nginx(server, http + "upstream model { server %s; }"
+                      % model.address)
+        nginx.put("key", KEY)
+        with nginx:
+            equal(nginx.ask(request(), headers={"X-Session-Id": "s-1"})[0],
+                  200)
+        event = only(collector)
+    equal((event["input"], event["session_id"]), (QUESTION, "s-1"))
+
+
+@test
+def the_readme_names_every_directive():
+    with open(README) as file:
+        told = set(re.findall(r"^\| `(phos\w*)", file.read(), re.M))
+    with open(os.path.join(os.path.dirname(README),
+                           "ngx_http_phos_module.c")) as file:
+        there = set(re.findall(r'ngx_string\("(phos\w*)"\), (?:ANY|NGX_HTTP_M)',
+                               file.read()))
+    equal(sorted(told), sorted(there))
 
 
 # ---- a life of processes ----
