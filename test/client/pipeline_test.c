@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include "base/alloc.h"
 #include "client/memory_transport.h"
 #include "client/pipeline.h"
+#include "wire/feedback_record.h"
 #include "wire/record.h"
 
 enum { DIAGNOSTIC_CODES = PHOS_DIAGNOSTIC_CALLBACK + 1 };
@@ -180,6 +182,60 @@ static void log_one(struct world *world)
 
     begin_to_log(world, &call);
     end_to_log(world, &call);
+}
+
+/* ---- feedback ---- */
+
+/* On an event of its own. */
+static struct phos__feedback_view feedback_of(struct world *world,
+                                              uint32_t number)
+{
+    struct phos__feedback_view view = { .time = read_ns(world),
+                                        .flag = PHOS_FLAG_SUCCESS,
+                                        .comment = PHOS_STR("as asked") };
+
+    memcpy(view.event_id, &number, sizeof(number));
+    return view;
+}
+
+static void begin_to_give(struct world *world, struct call *call,
+                          uint32_t number)
+{
+    struct phos__feedback_view view = feedback_of(world, number);
+    uint32_t bytes;
+
+    assert_int_equal(phos__feedback_record_plan(&view, 4096, &bytes), PHOS_OK);
+    call->plan.bytes = bytes;
+    assert_int_equal(
+        phos__ring_reserve(&world->ring, bytes, &call->position, &call->record),
+        PHOS_OK);
+}
+
+static void end_to_give(struct world *world, const struct call *call,
+                        uint32_t number)
+{
+    struct phos__feedback_view view = feedback_of(world, number);
+
+    phos__feedback_record_write(&view, (uint32_t)call->plan.bytes,
+                                call->record);
+    phos__ring_publish(&world->ring, call->position,
+                       (uint32_t)call->plan.bytes);
+}
+
+static void give(struct world *world, uint32_t number)
+{
+    struct call call;
+
+    begin_to_give(world, &call, number);
+    end_to_give(world, &call, number);
+}
+
+static phos_feedback_ledger feedback_ledger(struct world *world)
+{
+    phos_stats stats = { .struct_size = sizeof(stats) };
+
+    phos__pipeline_stats(world->pipeline, &stats);
+    return stats.feedback;
 }
 
 /* ---- tests ---- */
@@ -590,6 +646,115 @@ static void a_nap_ends_at_the_mark_too(void **state)
     close_world(&world);
 }
 
+/* Its kind is known, and that nothing else can be believed. */
+static void feedback_that_cannot_be_read_is_dropped(void **state)
+{
+    struct world world;
+    struct call call;
+
+    (void)state;
+    open_world(&world);
+    begin_to_give(&world, &call, 1);
+    end_to_give(&world, &call, 1);
+    memset(call.record + 24, 0xFF, 4); /* the comment's length */
+    give(&world, 2);
+    turn(&world);
+    turn(&world);
+    assert_int_equal(feedback_ledger(&world).accepted, 2);
+    assert_int_equal(feedback_ledger(&world).delivered, 1);
+    assert_int_equal(feedback_ledger(&world).by_reason[PHOS_REASON_DAMAGED], 1);
+    assert_true(phos__ring_head(&world.ring) == phos__ring_tail(&world.ring));
+    close_world(&world);
+}
+
+enum { GIVEN = 230 }; /* less than a quarter of the ring */
+
+static uint32_t sent_numbers[GIVEN];
+static unsigned sent_count;
+
+static int note_number(struct memory_transport *service, unsigned number,
+                       const phos_request *request)
+{
+    unsigned bytes[4] = { 0 };
+
+    (void)service;
+    (void)number;
+    assert_int_equal(sscanf(request->body.data, "{\"event_id\":\"%2x%2x%2x%2x",
+                            &bytes[0], &bytes[1], &bytes[2], &bytes[3]),
+                     4);
+    assert_true(sent_count < GIVEN);
+    sent_numbers[sent_count++] = bytes[0] | bytes[1] << 8;
+    return 201;
+}
+
+/* The list through the ring is in the order of positions, wherever a call that
+ * was stopped belongs: in front, in the middle, at the end. */
+static void what_waits_in_the_ring_keeps_its_place(void **state)
+{
+    enum { TABLE = PHOS__RING_BYTES_MIN / 8 / 56 };
+    static const uint32_t stopped[] = { 10, 150, 200, 210, GIVEN - 1 };
+    struct world world;
+    struct call calls[5];
+    unsigned next = 0;
+
+    (void)state;
+    open_world(&world);
+    world.service.holds = true;
+    world.service.script = note_number;
+    sent_count = 0;
+    for (uint32_t i = 0; i < GIVEN; i++)
+        if (next < 5 && stopped[next] == i)
+            begin_to_give(&world, &calls[next++], i);
+        else
+            give(&world, i);
+    turn(&world);
+    assert_int_equal(feedback_ledger(&world).pending, GIVEN - 5);
+    /* Latest first. */
+    while (next-- > 0) {
+        end_to_give(&world, &calls[next], stopped[next]);
+        turn(&world);
+    }
+    assert_int_equal(feedback_ledger(&world).pending, GIVEN);
+    memory_transport_let_go(&world.service, 201);
+    for (unsigned i = 0; i < GIVEN && feedback_ledger(&world).pending > 0; i++)
+        turn(&world);
+    assert_int_equal(feedback_ledger(&world).delivered, GIVEN);
+    turn(&world);
+    assert_true(phos__ring_head(&world.ring) == phos__ring_tail(&world.ring));
+
+    /* The table was full before the first of them had ended. */
+    assert_int_equal(sent_numbers[TABLE], 10);
+    for (unsigned i = 1; i < GIVEN; i++)
+        if (i != TABLE && i != TABLE + 1)
+            assert_true(sent_numbers[i] > sent_numbers[i - 1]);
+    close_world(&world);
+}
+
+/* What the table has no memory or room for is told by kind at close too. */
+static void close_counts_what_waits_in_the_ring(void **state)
+{
+    phos_close_report report = { 0 };
+    struct world world;
+
+    (void)state;
+    open_world(&world);
+    world.service.holds = true;
+    for (uint32_t i = 0; i < 400; i++)
+        give(&world, i);
+    turn(&world);
+    for (uint32_t i = 400; i < 500; i++)
+        give(&world, i);
+    phos__pipeline_close(world.pipeline, 0);
+    turn(&world);
+    phos__pipeline_close_report(world.pipeline, &report);
+    assert_int_equal(report.feedback.accepted, 500);
+    assert_int_equal(report.feedback.unknown, 2); /* under way */
+    assert_int_equal(report.feedback.dropped, 498);
+    assert_int_equal(report.feedback.by_reason[PHOS_REASON_CLOSED], 500);
+    assert_int_equal(report.ledger.accepted, 0);
+    close_world(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -606,6 +771,9 @@ int main(void)
         cmocka_unit_test(the_worker_is_woken_at_the_mark_and_no_sooner),
         cmocka_unit_test(the_mark_is_not_slept_over),
         cmocka_unit_test(a_nap_ends_at_the_mark_too),
+        cmocka_unit_test(feedback_that_cannot_be_read_is_dropped),
+        cmocka_unit_test(what_waits_in_the_ring_keeps_its_place),
+        cmocka_unit_test(close_counts_what_waits_in_the_ring),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -454,19 +454,20 @@ static void a_duplicate_is_waited_for_like_the_first(void **state)
     open_world();
     world.events_are_silent = true;
     log_chosen(77);
+    give(77); /* held when the verdict of the second comes … */
     run(1);
     log_chosen(77);
-    give(77);
+    give(77); /* … and after it */
     run(1000);
     assert_int_equal(phos__delivery_ledger(world.delivery)->duplicate, 1);
     assert_int_equal(world.sends, 0);
     world.flying[0].due_ms = world.now_ms;
     run(100);
-    assert_int_equal(ledger()->delivered, 1);
+    assert_int_equal(ledger()->delivered, 2);
     log_chosen(77);
     give(77);
     run(100);
-    assert_int_equal(ledger()->delivered, 2);
+    assert_int_equal(ledger()->delivered, 3);
     close_world();
 }
 
@@ -666,6 +667,31 @@ static void a_refused_configuration_is_no_age_and_a_key_ends_it(void **state)
         assert_int_equal(ledger()->delivered, 10);
         close_world();
     }
+}
+
+static void a_pause_is_told_no_more_than_once_in_a_while(void **state)
+{
+    (void)state;
+    open_world();
+    fixed_status = 401;
+    world.service = always;
+    give(1);
+    run(50);
+    assert_int_equal(world.state_count, 1);
+    world.service = NULL;
+    phos__feedback_reconfigured(world.feedback, world.now_ms);
+    run(50);
+    assert_int_equal(world.state_count, 2);
+    world.service = always;
+    give(2);
+    run(50);
+    assert_int_equal(phos__feedback_state(world.feedback), PHOS_STATE_CONFIG);
+    assert_int_equal(world.state_count, 2);
+    /* At its time, and not with the next probe. */
+    run(PHOS__FEEDBACK_TELL_GAP_MS - 100);
+    assert_int_equal(world.state_count, 3);
+    assert_int_equal(world.state, PHOS_STATE_CONFIG);
+    close_world();
 }
 
 /* What is wrong with feedback alone is not delivery's affair. */
@@ -900,6 +926,7 @@ int main(void)
         cmocka_unit_test(the_services_wish_is_kept),
         cmocka_unit_test(an_outage_is_probed_by_one_at_a_time),
         cmocka_unit_test(a_refused_configuration_is_no_age_and_a_key_ends_it),
+        cmocka_unit_test(a_pause_is_told_no_more_than_once_in_a_while),
         cmocka_unit_test(events_go_on_while_feedback_is_refused),
         cmocka_unit_test(feedback_waits_while_delivery_waits),
         cmocka_unit_test(an_outage_without_events_is_ended_by_feedback),
