@@ -439,4 +439,21 @@ def projects_never_see_each_other():
         equal(reply.status, 404, reply)
 
 
+@test
+def what_takes_too_long_is_given_up_and_the_next_is_answered():
+    with Collector("--read-timeout-ms", "1") as phosd:
+        for _ in range(5):
+            phosd.ingest(*[event("word " * 4000) for _ in range(100)])
+        # Shorter than the index knows: every text is looked at.
+        reply = phosd.get("/api/events", q="zz")
+        equal((reply.status, reply.error),
+              (503, "the search took too long; narrow it by time"))
+        assert int(reply.headers["Retry-After"]) > 0, reply.headers
+        equal(phosd.get("/healthz").status, 200)
+        phosd.stop()
+        phosd.options = []
+        phosd.start()
+        equal(phosd.get("/api/events", q="zz").json["total"], 0)
+
+
 main()

@@ -94,6 +94,10 @@ static const char options_help[] =
     "                                 (PHOSD_REPLY_TIMEOUT_MS)\n"
     "  --idle-timeout-ms N            between requests; default 75000\n"
     "                                 (PHOSD_IDLE_TIMEOUT_MS)\n"
+    "  --read-timeout-ms N            for finding what is asked for, beyond "
+    "it\n"
+    "                                 503; default 10000\n"
+    "                                 (PHOSD_READ_TIMEOUT_MS)\n"
     "  --check                        say what is wrong with all this, "
     "without\n"
     "                                 starting: exit 0 or 2 (PHOSD_CHECK=1)\n"
@@ -141,6 +145,8 @@ static const struct setting settings[] = {
     { "check", "PHOSD_CHECK", SWITCH, AT(check), 0, 1 },
     { "replace-corrupt", "PHOSD_REPLACE_CORRUPT", SWITCH, AT(replace_corrupt),
       0, 1 },
+    { "read-timeout-ms", "PHOSD_READ_TIMEOUT_MS", NUMBER, AT(read_timeout_ms),
+      1, 3600000 },
     { "idle-timeout-ms", "PHOSD_IDLE_TIMEOUT_MS", NUMBER, AT(idle_timeout_ms),
       1, 3600000 },
 };
@@ -415,6 +421,7 @@ enum phosd_config_result phosd_config_read(struct phosd_config *config,
     config->body_timeout_ms = 5000;
     config->reply_timeout_ms = 30000;
     config->idle_timeout_ms = 75000;
+    config->read_timeout_ms = 10000;
 
     if (!read_environment(config))
         return PHOSD_CONFIG_USAGE;

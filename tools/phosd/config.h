@@ -32,7 +32,7 @@ struct phosd_config {
     bool check;                     /* look whether all is well, and end */
     bool replace_corrupt; /* move a damaged database aside, begin anew */
     uint64_t head_timeout_ms, body_timeout_ms, reply_timeout_ms,
-        idle_timeout_ms;
+        idle_timeout_ms, read_timeout_ms;
     struct phosd_key_line *keys;
     size_t key_count;
 };

@@ -136,6 +136,7 @@ static bool start(struct collector *collector)
         return false;
     phosd_store_count(collector->store, &collector->metrics);
     phosd_store_keep(collector->store, config->keep_days, config->keep_bytes);
+    phosd_store_limit_reads(collector->store, config->read_timeout_ms);
     if (!phosd_store_start(collector->store, &error))
         return failed(&error);
     if (!phosd_sockets_open(config, &collector->sockets, &error))

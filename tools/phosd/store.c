@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "text.h"
 
-enum { PATH_BYTES = 4096 };
+enum { PATH_BYTES = 4096, READ_MS_DEFAULT = 10000 };
 
 phos_str phosd_column(sqlite3_stmt *statement, int column)
 {
@@ -143,6 +143,7 @@ bool phosd_store_open(const char *path, struct phosd_store **ret_store,
         return false;
     }
     store->lock_fd = -1;
+    store->read_ms_max = READ_MS_DEFAULT;
     store->writes_end = &store->writes;
     store->reads_end = &store->reads;
     store->writer.store = store;
@@ -285,6 +286,11 @@ void phosd_store_keep(struct phosd_store *store, uint64_t days, uint64_t bytes)
 {
     store->keep_us = days * 24 * 3600 * 1000000;
     store->keep_bytes = bytes;
+}
+
+void phosd_store_limit_reads(struct phosd_store *store, uint64_t ms_max)
+{
+    store->read_ms_max = ms_max;
 }
 
 void phosd_store_turn(struct phosd_store *store)

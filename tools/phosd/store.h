@@ -197,6 +197,9 @@ void phosd_store_count(struct phosd_store *store,
 /* What is kept at most; 0: for ever, however much. Before the threads start. */
 void phosd_store_keep(struct phosd_store *store, uint64_t days, uint64_t bytes);
 
+/* How long a read may take, 10 s if not said. Before the threads start. */
+void phosd_store_limit_reads(struct phosd_store *store, uint64_t ms_max);
+
 /* Any thread, some times a second: lets the writer look for old events. */
 void phosd_store_turn(struct phosd_store *store);
 

@@ -15,7 +15,6 @@
 
 enum {
     PHOSD_READERS = 2,
-    PHOSD_READ_MS_MAX = 10000,   /* then a read is given up with 503 */
     PHOSD_BUSY_MS = 2000,        /* wait for another program's lock */
     PHOSD_LOG_PAGES = 8192,      /* 32 MiB: the log is written back */
     PHOSD_LOG_PAGES_MAX = 16384, /* 64 MiB: and readers are waited for */
@@ -136,6 +135,7 @@ struct phosd_store {
     uint64_t writes_waiting, reads_waiting;
     int64_t last_row, indexed_to; /* the writer's, as it last told */
     uint64_t keep_us, keep_bytes; /* 0: for ever, however much */
+    uint64_t read_ms_max;         /* then a read is given up */
     bool stopping;
     struct phosd_metrics *metrics;
 };

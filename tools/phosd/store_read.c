@@ -178,7 +178,7 @@ static struct phosd_read *take_read(struct phosd_store *store)
 /* One transaction for each read: count and rows tell of the same moment. */
 static void serve(struct phosd_reader *reader, struct phosd_read *read)
 {
-    reader->due_ms = phosd_now_ms() + PHOSD_READ_MS_MAX;
+    reader->due_ms = phosd_now_ms() + reader->store->read_ms_max;
     if (sqlite3_exec(reader->db, "BEGIN", NULL, NULL, NULL))
         read->result = PHOSD_FAILED;
     else
