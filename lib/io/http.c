@@ -145,12 +145,26 @@ uint64_t phos__http_bytes_sent(const struct phos__http_exchange *exchange)
                                                          : request + body;
 }
 
-/* curl's own words may quote what it was given; never a header's value. */
-static bool quotes_a_header(const struct phos__http_exchange *exchange)
+/* By its beginning, for curl's words end after 255 bytes. */
+static bool quotes_a_password(const char *proxy, const char *text)
+{
+    enum { BEGINNING = 12 };
+    size_t length = proxy ? strlen(proxy) : 0;
+
+    return length > 0 && strchr(proxy, '@') &&
+           memmem(text, strlen(text), proxy,
+                  length < BEGINNING ? length : BEGINNING);
+}
+
+/* curl's own words may quote what it was given; never a header's value, nor a
+ * proxy with its password. */
+static bool quotes_a_secret(const struct phos__http_exchange *exchange)
 {
     const phos_request *request = &exchange->request;
     size_t length = strlen(exchange->error_text);
 
+    if (quotes_a_password(exchange->http->proxy, exchange->error_text))
+        return true;
     for (size_t i = 0; i < request->header_count; i++) {
         phos_str value = request->headers[i].value;
 
@@ -166,7 +180,7 @@ static const char *words_of(const struct phos__http_exchange *exchange,
 {
     if (exchange->veto)
         return exchange->veto;
-    if (exchange->error_text[0] == '\0' || quotes_a_header(exchange))
+    if (exchange->error_text[0] == '\0' || quotes_a_secret(exchange))
         return curl_easy_strerror(code);
     return exchange->error_text;
 }

@@ -97,7 +97,7 @@ phos_obstacle phos__http_obstacle(const struct phos__http_ending *ending,
 
 /* ---- where ---- */
 
-/* Behind the scheme, the name and password, up to the path. */
+/* Behind the scheme, up to the path. */
 static phos_str authority_of(phos_str url)
 {
     const char *at = url.data, *end = url.data + url.length;
@@ -109,9 +109,18 @@ static phos_str authority_of(phos_str url)
             break;
         }
     for (at = start; at < end && *at != '/'; at++)
-        if (*at == '@')
-            start = at + 1;
+        ;
     return phos_str_make(start, (size_t)(at - start));
+}
+
+/* The same of a proxy, without name and password: those may hold slashes, right
+ * or wrong, but hosts and ports hold no '@'. */
+static phos_str authority_of_proxy(const char *proxy)
+{
+    const char *secret_end = strrchr(proxy, '@');
+    const char *rest = secret_end ? secret_end + 1 : proxy;
+
+    return authority_of(phos_str_make(rest, strlen(rest)));
 }
 
 static bool has_port(phos_str authority)
@@ -139,8 +148,8 @@ static void write_peer(const struct phos__http_ending *ending,
                        char where[WHERE_BYTES_MAX])
 {
     bool is_proxy = way->proxy && !way->unix_socket_path;
-    phos_str peer = authority_of(
-        is_proxy ? phos_str_make(way->proxy, strlen(way->proxy)) : way->url);
+    phos_str peer =
+        is_proxy ? authority_of_proxy(way->proxy) : authority_of(way->url);
     const char *port = ending->is_https ? ":443" : ":80";
 
     if (way->unix_socket_path)
@@ -154,8 +163,8 @@ static void write_peer(const struct phos__http_ending *ending,
 static void write_name(const struct phos__http_way *way,
                        char where[WHERE_BYTES_MAX])
 {
-    phos_str name = without_port(authority_of(
-        way->proxy ? phos_str_make(way->proxy, strlen(way->proxy)) : way->url));
+    phos_str name = without_port(way->proxy ? authority_of_proxy(way->proxy)
+                                            : authority_of(way->url));
 
     snprintf(where, WHERE_BYTES_MAX, "%s %.*s",
              way->proxy ? "the proxy's name" : "the name", (int)name.length,

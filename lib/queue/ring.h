@@ -330,7 +330,7 @@ bool phos__ring_give_up_stalled(struct phos__ring_reader *reader,
 
 /* No producer need wake the consumer: it is awake. */
 void phos__ring_awake(struct phos__ring_reader *reader);
-/* A nap with a timer: producers wake it only past `position`. */
+/* A nap with a timer, or for an answer: producers wake it past `position`. */
 void phos__ring_nap(struct phos__ring_reader *reader, uint64_t position);
 /*
  * Deep sleep, without a timer. Returns false, leaving wake_at at "never", when

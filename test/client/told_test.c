@@ -282,6 +282,16 @@ static void who_cannot_be_reached_is_told_with_the_place(void **state)
         { { .url = "http://service.invalid/", .proxy = "127.0.0.1:1" },
           PHOS_DIAGNOSTIC_CONNECT,
           "cannot connect to the proxy 127.0.0.1:1: Connection refused" },
+        /* A password that should have been written %2F. */
+        { { .url = "http://service.invalid/",
+            .proxy = "http://me:pass/word@127.0.0.1:1" },
+          PHOS_DIAGNOSTIC_NAME,
+          "the proxy's name 127.0.0.1 cannot be resolved" },
+        /* curl would quote it, password and all. */
+        { { .url = "http://service.invalid/",
+            .proxy = "ftp://me:word@127.0.0.1:1" },
+          PHOS_DIAGNOSTIC_CONNECT,
+          "cannot connect to the proxy 127.0.0.1:1: " },
         { { .url = "http:///" }, PHOS_DIAGNOSTIC_NOT_SENT, "" },
     };
 
@@ -292,6 +302,7 @@ static void who_cannot_be_reached_is_told_with_the_place(void **state)
         open_world(&world, NULL, &rows[i].way);
         assert_told(&world, rows[i].code, rows[i].words);
         assert_null(strstr(world.last.error.text, "word@"));
+        assert_null(strstr(world.last.error.text, "me:"));
         close_world(&world);
     }
 }
