@@ -71,6 +71,7 @@ void phosd_stats_begin(struct phosd_stats *stats,
     stats->bucket_count = buckets_of(range, width_us);
     if (range->least_width_us > 0) {
         stats->bins = calloc((size_t)GROUPS * BINS, sizeof(*stats->bins));
+        stats->first_bin = BINS;
         stats->failed = !stats->bins;
     }
 }
@@ -131,6 +132,10 @@ static void count_bin(struct phosd_stats *stats, size_t bucket, size_t model,
 
     if (!stats->bins)
         return;
+    if (place < stats->first_bin)
+        stats->first_bin = place;
+    if (place > stats->last_bin)
+        stats->last_bin = place;
     stats->bins[place] += count;
     stats->bins[(FIRST_BUCKET + bucket) * BINS + place] += count;
     stats->bins[(FIRST_MODEL + model) * BINS + place] += count;
@@ -225,24 +230,26 @@ static void pass(struct phosd_stats_group *group, int64_t ms, uint64_t count)
     }
 }
 
-static void pass_bins(const uint64_t *bins, struct phosd_stats_group *group)
+/* Pages of bins that nothing is in are not even touched. */
+static void pass_bins(const struct phosd_stats *stats, size_t place,
+                      struct phosd_stats_group *group)
 {
+    const uint64_t *bins = stats->bins + place * BINS;
+
     if (group->latencies == 0)
         return;
-    for (int32_t place = 0; place < BINS; place++)
-        if (bins[place] > 0)
-            pass(group, phosd_bin_value(place - PHOSD_BINS), bins[place]);
+    for (size_t i = stats->first_bin; i <= stats->last_bin; i++)
+        if (bins[i] > 0)
+            pass(group, phosd_bin_value((int32_t)i - PHOSD_BINS), bins[i]);
 }
 
 static void find_in_bins(struct phosd_stats *stats)
 {
-    const uint64_t *bins = stats->bins;
-
-    pass_bins(bins, &stats->total);
+    pass_bins(stats, 0, &stats->total);
     for (size_t i = 0; i < stats->bucket_count; i++)
-        pass_bins(bins + (FIRST_BUCKET + i) * BINS, &stats->buckets[i]);
+        pass_bins(stats, FIRST_BUCKET + i, &stats->buckets[i]);
     for (size_t i = 0; i <= PHOSD_STATS_MODELS_MAX; i++)
-        pass_bins(bins + (FIRST_MODEL + i) * BINS, &stats->models[i].group);
+        pass_bins(stats, FIRST_MODEL + i, &stats->models[i].group);
 }
 
 static void find_percentiles(struct phosd_stats *stats)

@@ -50,6 +50,7 @@ struct phosd_stats {
     size_t model_count; /* the last place is for all others */
     struct phosd_stats_latency *latencies; /* malloc */
     size_t latency_count, latency_capacity;
+    size_t first_bin, last_bin; /* of those that are not empty */
     uint64_t *bins; /* calloc; for total, buckets, then models; NULL: exact */
     bool failed;    /* no memory */
 };
