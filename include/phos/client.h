@@ -97,8 +97,9 @@ typedef struct phos_receipt {
 } phos_receipt;
 
 /**
- * Takes receipts, in the order of the verdicts; borrowed for the call.
- * May call phos_client_log() and phos_client_stats(). Threads: loop.
+ * Takes receipts, in the order of the verdicts; borrowed for the call. May call
+ * phos_client_log(), phos_client_feedback() and phos_client_stats().
+ * Threads: loop.
  */
 typedef void phos_receipts_fn(const phos_receipt *receipts, size_t count,
                               void *user_data);
@@ -127,8 +128,9 @@ typedef void phos_refused_fn(const phos_receipt *receipt, phos_str event_json,
  * shape or exceeds event_bytes_max is dropped, and never sent as it was.
  * false: it is dropped. Both with PHOS_REASON_BEFORE_SEND.
  *
- * While it runs, nothing else is read, sent or answered by this worker. May
- * call phos_client_log() and phos_client_stats(). Threads: loop.
+ * While it runs, nothing else is read, sent or answered by this worker. What is
+ * said in feedback is not shown. May call phos_client_log(),
+ * phos_client_feedback() and phos_client_stats(). Threads: loop.
  */
 typedef bool phos_before_send_fn(phos_event *event, void *user_data);
 

@@ -302,11 +302,14 @@ static bool act_on_events(struct phos__pipeline *pipeline)
 
 bool phos__pipeline_act(struct phos__pipeline *pipeline)
 {
-    bool has_acted = false;
+    bool has_acted = false, acts;
 
     /* A verdict sets feedback free, and the end of feedback a place for a
      * request. */
-    while (act_on_events(pipeline) | phos__pipeline_act_on_feedback(pipeline))
-        has_acted = true;
+    do {
+        acts = act_on_events(pipeline);
+        acts |= phos__pipeline_act_on_feedback(pipeline);
+        has_acted |= acts;
+    } while (acts);
     return has_acted;
 }

@@ -215,6 +215,30 @@ static void feedback_on_a_refused_event_never_leaves(void **state)
     assert_int_equal(report.ledger.refused, 1);
 }
 
+static bool keep_none(phos_event *event, void *user_data)
+{
+    (void)event;
+    (void)user_data;
+    return false;
+}
+
+static void feedback_on_an_event_that_is_not_sent_never_leaves(void **state)
+{
+    phos_options options = start_world();
+    phos_close_report report;
+
+    (void)state;
+    options.before_send = keep_none;
+    open_world(&options);
+    give(log_one());
+    flush(PHOS_OK);
+    give(&world.ids[0]);
+    report = end_world(PATIENT_MS, PHOS_OK);
+    assert_int_equal(world.feedback_requests, 0);
+    assert_int_equal(report.feedback.by_reason[PHOS_REASON_EVENT_LOST], 2);
+    assert_int_equal(report.ledger.by_reason[PHOS_REASON_BEFORE_SEND], 1);
+}
+
 static void feedback_on_a_strange_event_needs_no_event(void **state)
 {
     phos_event_id id = { { 1, 2, 3 } };
@@ -654,6 +678,7 @@ int main(void)
         cmocka_unit_test(feedback_arrives_after_its_event),
         cmocka_unit_test(a_flush_waits_for_feedback_too),
         cmocka_unit_test(feedback_on_a_refused_event_never_leaves),
+        cmocka_unit_test(feedback_on_an_event_that_is_not_sent_never_leaves),
         cmocka_unit_test(feedback_on_a_strange_event_needs_no_event),
         cmocka_unit_test(an_event_that_is_not_stored_yet_is_asked_for_again),
         cmocka_unit_test(an_event_that_never_appears_ends_patience),

@@ -254,8 +254,12 @@ static void check(void)
 
 static void act(void)
 {
-    while (act_on_events() | act_on_feedback())
-        ;
+    bool acts;
+
+    do {
+        acts = act_on_events();
+        acts |= act_on_feedback();
+    } while (acts);
     check();
 }
 
