@@ -25,6 +25,7 @@
 #include "phos/client.hpp"
 #include "phos/event.hpp"
 #include "phos/phos.h"
+#include "phos/service.hpp"
 #include "phos/worker.hpp"
 
 #endif
