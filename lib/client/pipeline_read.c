@@ -217,7 +217,8 @@ uint64_t phos__pipeline_read_below(const struct phos__pipeline *pipeline)
 /* ---- at the end ---- */
 
 /* Log calls that have claimed their place and not finished: the ring is
- * closed, nobody waits for them any more. Their bytes are not touched. */
+ * closed, nobody waits for them any more. Their bytes are not touched, so that
+ * nobody knows whether one would have been feedback: they count as events. */
 bool phos__pipeline_take_unfinished(struct phos__pipeline *pipeline)
 {
     struct phos__arrival arrival = { .logged_ms = pipeline->now_ms };
