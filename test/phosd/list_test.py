@@ -9,7 +9,7 @@ import random
 from rig import Collector, equal, event, main, test
 
 # More than are sorted as a set, and than are looked at for a total.
-EVENTS, SORTED_MAX = 12000, 2000
+EVENTS, SORTED_MAX = 8000, 2000
 BEGIN = datetime.datetime(2025, 1, 27, tzinfo=datetime.timezone.utc)
 
 
@@ -25,7 +25,7 @@ def make(number, draw):
     seconds = number * 100 - late if number % 7 else number // 50 * 5000
     model = draw.choices(("big", "small", "rare", None),
                          (70, 20, 0.2, 10))[0]
-    if number < 6000 and draw.random() < 0.95:
+    if number < 4000 and draw.random() < 0.95:
         model = "old"
     known = {"user_id": draw.choices(("everyone", "ann", "bob", None),
                                      (80, 1, 0.1, 19))[0],
@@ -36,7 +36,7 @@ def make(number, draw):
         known["tags"] = ["scarce"]
     words = ["alpha"] if draw.random() < 0.7 else []
     words += ["Needle"] if draw.random() < 0.004 else []
-    words += ["bygone"] if number < 7000 else []
+    words += ["bygone"] if number < 4500 else []
     words += ["zz"] if draw.random() < 0.1 else []
     whole = event(" ".join(words) or "-", timestamp=instant(max(0, seconds)),
                   metadata={n: v for n, v in known.items() if v is not None})
@@ -67,7 +67,7 @@ class World:
                 "event_id": one["event_id"], "flag": one["flag"]})
             assert reply.status == 201, reply
 
-        judged = draw.sample(self.events, SORTED_MAX + 3300)
+        judged = draw.sample(self.events, SORTED_MAX + 1000)
         for number, one in enumerate(judged):
             one["flag"] = "failure" if number < 50 else "success"
         with concurrent.futures.ThreadPoolExecutor(16) as pool:
@@ -112,10 +112,10 @@ def questions(more):
         for value in values:
             yield {name: value}
     for first, second in itertools.combinations(choices, 2):
-        for _ in range(3):
+        for _ in range(2):
             yield {first: draw.choice(choices[first]),
                    second: draw.choice(choices[second])}
-    for _ in range(30):
+    for _ in range(15):
         names = draw.sample(list(choices), 3)
         yield {name: draw.choice(choices[name]) for name in names}
 
@@ -132,7 +132,7 @@ def check(got, name, want, offset, what):
 
 
 def offsets(count):
-    return sorted({0, 5, count // 2, max(0, count - 3), count + 1})
+    return sorted({0, count // 2, max(0, count - 3), count + 1})
 
 
 def compare_events(world):
@@ -174,7 +174,7 @@ def compare_sessions(world):
     for one in world.events:
         if "session_id" in one:
             sessions.setdefault(one["session_id"], []).append(one)
-    for filters in questions({}):
+    for filters in itertools.islice(questions({}), 0, None, 2):
         # Those that are grouped by their user have names that are not known
         # here: they are left out by asking for what has a name.
         want = {name for name, events in sessions.items()
