@@ -43,6 +43,10 @@ static void describe(struct phos__pipeline *pipeline,
     if (phos__record_read(item->record, item->bytes, view)) {
         phos__pipeline_fix_time(pipeline, event->record, &event->time_us,
                                 &event->logged_us);
+        /* Meanwhile somebody may have set the clock. */
+        if (pipeline->waiting_logged_us)
+            event->logged_us = pipeline->waiting_logged_us;
+        pipeline->waiting_logged_us = 0;
         arrival->cookie = view->cookie;
         arrival->id_is_chosen = view->has_event_id;
     } else {
@@ -161,6 +165,7 @@ static bool take(struct phos__pipeline *pipeline,
     if (!edit_and_stage(pipeline, item, &event, &view, &arrival)) {
         pipeline->waiting_item = *item;
         pipeline->has_waiting_item = true;
+        pipeline->waiting_logged_us = event.logged_us;
         return false;
     }
     pipeline->editor.is_held = false;

@@ -78,6 +78,7 @@ struct phos__pipeline {
     struct phos__held_event *events; /* by the machine's index */
     bool has_waiting_item;           /* read, but no memory to take it yet */
     struct phos__ring_item waiting_item;
+    uint64_t waiting_logged_us; /* as it was first read; 0: never */
     struct phos__editor editor;
     uint64_t broken_edits; /* events dropped for what before_send left */
     struct phos__exchange *exchanges; /* in_flight_max */

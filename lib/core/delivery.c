@@ -238,6 +238,7 @@ uint32_t phos__delivery_take(struct phos__delivery *delivery, uint64_t now_ms,
         phos__delivery_conclude(delivery, event, PHOS_OUTCOME_DROPPED,
                                 PHOS_REASON_DAMAGED);
     } else if (arrival->is_unwanted) {
+        e->id_is_chosen = false; /* it is not in the window: not taken out */
         phos__delivery_conclude(delivery, event, PHOS_OUTCOME_DROPPED,
                                 PHOS_REASON_BEFORE_SEND);
     } else if (arrival->id_is_chosen &&

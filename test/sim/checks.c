@@ -88,6 +88,13 @@ void checks_fill_text(char *text, uint32_t number, uint32_t bytes)
     }
 }
 
+void checks_fill_event(char *text, const struct event *event)
+{
+    checks_fill_text(text, event->number, event->text_bytes);
+    if (event->is_edited) /* which stands in no other text */
+        text[event->text_bytes - 1] = '!';
+}
+
 /* ---- states ---- */
 
 void checks_state(struct checks *checks, phos_state state)
@@ -184,6 +191,8 @@ static const char *why_not_given_up(const struct checks *checks,
     uint64_t age_us = checks->world->now_us - event->logged_us;
     uint64_t limit_us = checks->plan->delivery.age_max_ms * 1000;
 
+    if (receipt->reason == PHOS_REASON_BEFORE_SEND)
+        return event->is_unwanted ? NULL : "it is wanted";
     if (event->is_garbage)
         return receipt->reason == PHOS_REASON_DAMAGED ||
                        receipt->reason == PHOS_REASON_CLOSED
@@ -253,7 +262,10 @@ static bool has_wrong_age(const struct checks *checks,
 static void check_receipt(struct checks *checks, struct event *event,
                           const phos_receipt *receipt)
 {
-    const char *why = why_wrong(checks, event, receipt);
+    const char *why =
+        event->is_unwanted && receipt->reason != PHOS_REASON_BEFORE_SEND
+            ? "it is unwanted"
+            : why_wrong(checks, event, receipt);
 
     if (event->receipts++ > 0)
         world_fail(checks->world, "event %u has two receipts", event->number);
@@ -502,7 +514,9 @@ void checks_healed(struct checks *checks)
 
     feedback_healed(&checks->feedback);
     for (uint32_t i = 0; i < checks->event_count; i++)
-        lost -= checks->events[i].is_garbage && checks->events[i].receipts;
+        lost -=
+            (checks->events[i].is_garbage || checks->events[i].is_unwanted) &&
+            checks->events[i].receipts;
 
     if (checks->plan->delivery.age_max_ms == 0 && lost > 0)
         world_fail(checks->world, "%llu events were lost for no reason",

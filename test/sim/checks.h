@@ -51,6 +51,9 @@ struct event {
     uint64_t accepted_as; /* the how-manieth to be accepted, from 1 */
     bool is_unfinished;   /* its log call is stopped half way */
     bool is_garbage;      /* its record was written over: nobody can read it */
+    bool was_shown;       /* to before_send, which */
+    bool is_edited;       /*   gave it another text, or */
+    bool is_unwanted;     /*   dropped or broke it */
 
     const char *json; /* as first sent; NULL: never */
     uint32_t json_bytes;
@@ -143,6 +146,8 @@ void checks_reserved(struct checks *checks, struct event *event);
 void checks_accepted(struct checks *checks, struct event *event);
 /* The texts of an event: `#number;` and a pattern. */
 void checks_fill_text(char *text, uint32_t number, uint32_t bytes);
+/* The input text of an event, as it is to be sent. */
+void checks_fill_event(char *text, const struct event *event);
 
 /* ---- what the service saw ---- */
 

@@ -90,7 +90,7 @@ static bool has_text(const struct event *event, const char *json, size_t length)
 {
     char text[PLAN_RECORD_BYTES_MAX];
 
-    checks_fill_text(text, event->number, event->text_bytes);
+    checks_fill_event(text, event);
     return memmem(json, length, text, event->text_bytes) != NULL;
 }
 
@@ -100,6 +100,8 @@ static void keep_first(struct checks *checks, struct event *event,
     if (!has_id(json + sizeof(event_begin) - 1, event->id))
         world_fail(checks->world, "event %u is sent under another id",
                    event->number);
+    else if (checks->plan->edits && !event->was_shown)
+        world_fail(checks->world, "event %u is sent unseen", event->number);
     else if (!has_text(event, json, length))
         world_fail(checks->world, "event %u is sent with other texts",
                    event->number);

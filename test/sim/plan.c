@@ -346,13 +346,17 @@ void plan_make(struct plan *plan, uint64_t seed)
     choose_load(plan, &chance);
     choose_commands(plan, &chance);
     choose_ending(plan, &chance);
-    /* Last, so that what a seed means for events stays as it was. */
+    /* The rest in the order of its making, so that what a seed means for
+     * events stays as it was. */
     if (chance_hits(&chance, 500)) {
         static const uint32_t maxima[] = { 20, 20, 100, 1000, 3000 };
 
         plan->feedback_per_mille = (unsigned)chance_between(&chance, 1, 1000);
         plan->comment_bytes_max = CHANCE_PICK(&chance, maxima);
     }
+    /* As in a client, a longer text has a place once others have left. */
+    plan->edits = chance_hits(&chance, 300) &&
+                  plan->delivery.parking_bytes_max >= 2 * PLAN_RECORD_BYTES_MAX;
 }
 
 void plan_print(const struct plan *plan)
@@ -377,8 +381,9 @@ void plan_print(const struct plan *plan)
            plan->text_bytes_min, plan->text_bytes_max, plan->bad_per_mille,
            plan->bad_status, plan->poison_count, plan->frozen_count,
            (int)plan->ending);
-    printf("# feedback %u/1000, comments of up to %u bytes\n",
-           plan->feedback_per_mille, plan->comment_bytes_max);
+    printf("# feedback %u/1000, comments of up to %u bytes%s\n",
+           plan->feedback_per_mille, plan->comment_bytes_max,
+           plan->edits ? ", events are edited" : "");
     for (unsigned i = 0; i < plan->fault_count; i++) {
         const struct fault *fault = &plan->faults[i];
 

@@ -116,6 +116,7 @@ struct plan {
     int bad_status;            /*   holds such an event */
     unsigned poison_count;     /* events that make the service answer 500 */
     unsigned log_in_callback_per_mille;
+    bool edits;                  /* before_send is set, see edits.h */
     unsigned feedback_per_mille; /* after an event: feedback on some event */
     uint32_t comment_bytes_max;
 

@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "sim/edits.h"
 #include "wire/record.h"
 
 static const char first_key[] = "first-secret";
@@ -121,6 +122,13 @@ static void on_receipts(const phos_receipt *receipts, size_t count,
     if (chance_hits(&rig->chance, rig->plan->log_in_callback_per_mille) &&
         !rig->is_healed)
         producers_log(&rig->producers, NATURE_GOOD);
+}
+
+static bool before_send(phos_event *event, void *user_data)
+{
+    struct rig *rig = user_data;
+
+    return edits_before_send(&rig->checks, event, rig->edited_text);
 }
 
 static void on_refused(const phos_receipt *receipt, phos_str json,
@@ -427,6 +435,12 @@ static void fill_options(struct rig *rig,
     options->user_agent = PHOS_STR("simulate/1");
     if (rig->plan->has_project)
         options->project_id = PHOS_STR("project \"x\"");
+    if (rig->plan->edits)
+        options->editor = (struct phos__editor_options){
+            .before_send = before_send,
+            .user_data = rig,
+            .event_bytes_max = PLAN_RECORD_BYTES_MAX,
+        };
     options->on_receipts = on_receipts;
     options->on_refused = on_refused;
     options->on_diagnostic = on_diagnostic;

@@ -33,6 +33,7 @@ struct rig {
     struct rig_flush flushes[RIG_FLUSHES_MAX];
     unsigned flush_count;
 
+    char edited_text[PLAN_RECORD_BYTES_MAX];
     struct chance chance; /* of the worker and its ports */
     bool is_in_turn, is_stuck;
     bool has_planned_turn;
