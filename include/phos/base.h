@@ -56,6 +56,7 @@ static inline phos_str phos_str_make(const char *data, size_t length)
 #define PHOS_STATUS_LIST(X)                                                    \
     X(OK, 0, "success", false)                                                 \
     X(DISCARDED, 1, "not kept, as configured", false)                          \
+    X(ENDED, 2, "there is no more", false)                                     \
     X(E_INVALID, -1, "an argument breaks the documented shape", false)         \
     X(E_FULL, -2, "the ring has no room now", true)                            \
     X(E_CLOSED, -3, "the client is closed, or NULL", false)                    \

@@ -311,6 +311,136 @@ PHOS_EXTERN void phos_call_cancel(phos_call *call);
  */
 PHOS_EXTERN void phos_call_free(phos_call *call);
 
+/* ---- streams ---- */
+
+/** A request whose answer is a stream of server-sent events. */
+typedef struct phos_stream phos_stream;
+
+/** One event of a stream; borrowed. */
+typedef struct phos_stream_event {
+    phos_str name; /* of its kind; "message" when the stream gives none */
+    phos_str data; /* as it came, lines joined by LF */
+    phos_str id;   /* the last that the stream gave; empty: none */
+} phos_stream_event;
+
+/**
+ * Takes an event as it arrives. PHOS_FLOW_PAUSE: this one again, after
+ * phos_stream_resume(); until then the service is held back. PHOS_FLOW_STOP:
+ * no more; the stream ends with PHOS_OK.
+ *
+ * Threads  loop.
+ */
+typedef phos_flow phos_stream_fn(const phos_stream_event *event,
+                                 void *user_data);
+
+/** Settings of a stream. Made by phos_stream_options_default(). */
+typedef struct phos_stream_options {
+    size_t struct_size;
+    uint32_t timeout_ms;      /* of the whole stream; 0: none; default 0 */
+    uint32_t idle_timeout_ms; /* longest silence, to the next full second;
+                                 default 60,000 */
+    const phos_retry *retry;  /* until the answer begins; NULL: the service's */
+    bool is_safe;             /* as in phos_call_options */
+    const phos_header *headers;
+    size_t header_count;
+    uint32_t event_bytes_max; /* of one event; a larger one ends the stream;
+                                 default 1 MiB */
+    uint32_t queue_events;    /* without on_event: so many wait for
+                                 phos_stream_next() before the service is held
+                                 back, 1 to 65,536; default 64 */
+    bool keeps_last;          /* an event that lacks only the blank line behind
+                                 it, at the end of the body, is handed on;
+                                 default true */
+    phos_stream_fn *on_event; /* NULL: phos_stream_next() is used */
+    phos_call_fn *on_done;    /* after the last event, exactly once; may be
+                                 NULL */
+    void *user_data;          /* of both */
+} phos_stream_options;
+
+/* Each option at its default. */
+static inline phos_stream_options phos_stream_options_default(void)
+{
+    phos_stream_options options;
+
+    options.struct_size = sizeof(options);
+    options.timeout_ms = 0;
+    options.idle_timeout_ms = 60000;
+    options.retry = NULL;
+    options.is_safe = false;
+    options.headers = NULL;
+    options.header_count = 0;
+    options.event_bytes_max = 1048576;
+    options.queue_events = 64;
+    options.keeps_last = true;
+    options.on_event = NULL;
+    options.on_done = NULL;
+    options.user_data = NULL;
+    return options;
+}
+
+/**
+ * Starts a request whose answer is read as a stream. As phos_service_call();
+ * nothing is made again once the answer has begun.
+ *
+ * ret_stream  to be freed with phos_stream_free(); required
+ *
+ * The result's status is PHOS_OK when the body ended in order,
+ * PHOS_E_PROTOCOL when a 2xx is no event stream, PHOS_E_TOO_LARGE when an event
+ * exceeds event_bytes_max; its body is empty but for errors.
+ *
+ * Threads  any, not in a signal handler.
+ */
+PHOS_EXTERN phos_status phos_service_stream(phos_service *service,
+                                            phos_str method, phos_str path,
+                                            phos_str body,
+                                            const phos_stream_options *options,
+                                            phos_stream **ret_stream);
+
+/**
+ * Waits for the next event of a stream without on_event.
+ *
+ * ret_event  valid until the next call with this stream
+ *
+ * Returns  PHOS_OK
+ *          PHOS_ENDED      the stream is over and every event was handed out;
+ *                          phos_stream_wait() tells how
+ *          PHOS_E_TIMEOUT  timeout_ms passed first
+ *          PHOS_E_WOULD_DEADLOCK  on the worker's thread, and there is none
+ *          PHOS_E_INVALID (NULL, or a stream with on_event), PHOS_E_FORKED
+ * Threads  owner, not in a signal handler.
+ */
+PHOS_EXTERN phos_status phos_stream_next(phos_stream *stream,
+                                         uint32_t timeout_ms,
+                                         phos_stream_event *ret_event);
+
+/**
+ * Goes on after an on_event that wanted a pause. NULL is ignored.
+ *
+ * Threads  any, not in a signal handler.
+ */
+PHOS_EXTERN void phos_stream_resume(phos_stream *stream);
+
+/** As phos_call_wait(). Without on_event, events that nobody takes keep a
+ * stream from ending. */
+PHOS_EXTERN phos_status phos_stream_wait(phos_stream *stream,
+                                         uint32_t timeout_ms,
+                                         const phos_result **ret_result);
+
+/**
+ * Ends a stream early, with PHOS_E_CANCELLED. NULL is ignored.
+ *
+ * Threads  any, not in a signal handler.
+ */
+PHOS_EXTERN void phos_stream_cancel(phos_stream *stream);
+
+/**
+ * Cancels the stream if it is under way, and gives up the caller's hold. NULL
+ * is ignored.
+ *
+ * Threads  any, not in a signal handler.
+ */
+PHOS_EXTERN void phos_stream_free(phos_stream *stream);
+
 #ifdef __cplusplus
 }
 #endif

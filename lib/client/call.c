@@ -108,6 +108,8 @@ static void destroy(struct phos_call *call)
 {
     phos_allocator allocator = call->allocator;
 
+    if (call->taker)
+        call->taker->destroy(call->stream);
     phos__credential_unref(call->credential);
     phos__free(&allocator, call->headers);
     phos__free(&allocator, call->reply.headers);
@@ -136,6 +138,25 @@ void phos__call_unref(struct phos_call *call)
     pthread_mutex_unlock(&call->lock);
     if (is_last)
         destroy(call);
+}
+
+bool phos__call_is_foreign(const struct phos_call *call)
+{
+    return *call->generation_page != call->generation;
+}
+
+struct timespec phos__call_deadline(uint32_t timeout_ms)
+{
+    struct timespec deadline;
+
+    clock_gettime(CLOCK_MONOTONIC, &deadline);
+    deadline.tv_sec += timeout_ms / 1000;
+    deadline.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+    if (deadline.tv_nsec >= 1000000000) {
+        deadline.tv_nsec -= 1000000000;
+        deadline.tv_sec++;
+    }
+    return deadline;
 }
 
 /* ---- copying what is asked ---- */
@@ -310,8 +331,29 @@ phos_status phos__call_prepare(struct phos_call *call, uint64_t id,
                       phos__sub_sat_u64(call->timeout_ms, spent_ms), 1)
                 : 0,
         .reply_bytes_max = call->reply_bytes_max,
+        .idle_timeout_ms = call->idle_timeout_ms,
+        .on_body = call->taker ? phos__call_take : NULL,
     };
     return PHOS_OK;
+}
+
+phos_flow phos__call_take(const phos_reply *head, phos_str piece,
+                          void *reply_data)
+{
+    struct phos_call *call = reply_data;
+    phos_flow flow = call->taker->take(call->stream, head, piece);
+
+    call->was_stopped = flow == PHOS_FLOW_STOP;
+    return flow;
+}
+
+bool phos__call_is_taken(struct phos_call *call)
+{
+    const struct phos__kept_reply *reply = &call->reply;
+
+    return !call->taker || reply->exchange != PHOS_EXCHANGE_ANSWERED ||
+           reply->http_status < 200 || reply->http_status >= 300 ||
+           reply->body_cut || call->taker->end(call->stream);
 }
 
 static phos_str keep_text(struct phos__buffer *text, phos_str what)
@@ -434,6 +476,10 @@ static void judge(struct phos_call *call)
 
     if (reply->exchange != PHOS_EXCHANGE_ANSWERED) {
         result->error = reply->error;
+    } else if (call->stream_error.status) {
+        result->error = call->stream_error;
+    } else if (call->was_stopped) {
+        result->error.status = PHOS_OK; /* the body has done its duty */
     } else if (reply->body_cut && reply->error.status) {
         result->error = reply->error;
     } else if (reply->body_cut) {

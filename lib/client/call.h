@@ -7,6 +7,7 @@
 #define PHOS_CLIENT_CALL_H
 
 #include <pthread.h>
+#include <time.h>
 
 #include "base/buffer.h"
 #include "client/credential.h"
@@ -30,6 +31,15 @@ struct phos__kept_reply {
     phos_error error;
 };
 
+/* What takes the body of an answer that is a stream; the worker's thread. */
+struct phos__call_taker {
+    phos_flow (*take)(struct phos_stream *stream, const phos_reply *head,
+                      phos_str piece);
+    /* The body has ended in order; false: something is not taken yet. */
+    bool (*end)(struct phos_stream *stream);
+    void (*destroy)(struct phos_stream *stream);
+};
+
 struct phos_call {
     phos_allocator allocator;
     const volatile uint32_t *generation_page;
@@ -44,7 +54,9 @@ struct phos_call {
 
     /* any thread, under the service's lock */
     bool is_cancelled;
-    bool is_cancel_told;               /* to the transport */
+    bool is_cancel_told; /* to the transport */
+    bool wants_resume;   /* of a stream */
+    bool is_held;        /* its body has ended, and is not all taken */
     struct phos_call *previous, *next; /* in one of the service's lists */
 
     /* what was asked; set before others see the call */
@@ -60,6 +72,9 @@ struct phos_call {
     bool is_safe;
     phos_call_fn *on_done;
     void *user_data;
+    const struct phos__call_taker *taker; /* NULL: the body is kept */
+    struct phos_stream *stream;
+    uint32_t idle_timeout_ms;
 
     /* the worker's */
     uint64_t begun_ms, due_ms;
@@ -68,6 +83,8 @@ struct phos_call {
     phos_request request;
     struct phos__buffer moved_url; /* after a redirect */
     struct phos__kept_reply reply; /* of the last attempt */
+    bool was_stopped;              /* by the taker of its stream */
+    phos_error stream_error;       /* what the taker found wrong */
     struct phos__problems problems;
     phos_result result;
 };
@@ -93,6 +110,20 @@ phos_status phos__call_create(const struct phos__call_ground *ground,
 void phos__call_ref(struct phos_call *call);
 void phos__call_unref(struct phos_call *call);
 
+/* Whether it belongs to the parent of a fork. */
+bool phos__call_is_foreign(const struct phos_call *call);
+/* The time on the clock of `changed`. */
+struct timespec phos__call_deadline(uint32_t timeout_ms);
+
+/* ---- service.c, any thread ---- */
+
+/* Under the call's lock: whether waiting here would be for ever. */
+bool phos__call_would_deadlock(const phos_call *call);
+/* A paused stream goes on. Not under the call's lock. */
+void phos__call_resume(phos_call *call);
+
+/* ---- call.c ---- */
+
 /* Whether headers may travel: names and values as HTTP has them. */
 bool phos__headers_are_valid(const phos_header *headers, size_t count);
 
@@ -104,6 +135,11 @@ phos_status phos__call_prepare(struct phos_call *call, uint64_t id,
                                const struct phos__credential *credential);
 /* Copies an answer. Any thread. */
 void phos__call_keep(struct phos_call *call, const phos_reply *reply);
+/* The phos_body_fn of streams; reply_data is the call. */
+phos_flow phos__call_take(const phos_reply *head, phos_str piece,
+                          void *reply_data);
+/* Whether the body of a stream that has ended is taken to its end. */
+bool phos__call_is_taken(struct phos_call *call);
 /* Keeps an answer that no transport gave. */
 void phos__call_keep_failure(struct phos_call *call, phos_exchange exchange,
                              phos_status status, const char *words);

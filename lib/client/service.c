@@ -7,7 +7,6 @@
  *                  └─ waiting ◄┘
  */
 #include <string.h>
-#include <time.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -15,6 +14,7 @@
 #include "client/call.h"
 #include "client/carrier.h"
 #include "client/service_options.h"
+#include "client/stream.h"
 #include "io/clock.h"
 #include "io/entropy.h"
 #include "io/fork.h"
@@ -196,6 +196,16 @@ static bool is_repeated(phos_service *service, struct phos_call *call)
     return true;
 }
 
+/* A stream whose last event is not taken yet: until it is resumed. */
+static void hold(phos_service *service, struct phos_call *call)
+{
+    pthread_mutex_lock(&service->lock);
+    call->is_held = true;
+    call->due_ms = UINT64_MAX;
+    add(&service->waiting, call);
+    pthread_mutex_unlock(&service->lock);
+}
+
 static bool is_wanted(phos_service *service, const struct phos_call *call)
 {
     bool is_wanted;
@@ -232,6 +242,8 @@ static void go_on(phos_service *service, struct phos_call *call)
 {
     if (!is_wanted(service, call))
         finish(service, call);
+    else if (!phos__call_is_taken(call))
+        hold(service, call);
     else if (phos__call_follow(call))
         attempt(service, call);
     else if (!is_repeated(service, call))
@@ -240,10 +252,46 @@ static void go_on(phos_service *service, struct phos_call *call)
 
 static void begin(phos_service *service, struct phos_call *call)
 {
-    if (is_wanted(service, call))
+    if (call->is_held)
+        go_on(service, call);
+    else if (is_wanted(service, call))
         attempt(service, call);
     else
         finish(service, call);
+}
+
+/* A paused stream that may go on; one that was held has its turn at once. NULL:
+ * none. */
+static struct phos_call *find_resumed(phos_service *service,
+                                      uint64_t *ret_request_id)
+{
+    struct phos_call *call;
+
+    pthread_mutex_lock(&service->lock);
+    for (call = service->waiting.first; call; call = call->next)
+        if (call->is_held && call->wants_resume) {
+            call->wants_resume = false;
+            call->due_ms = 0;
+        }
+    call = service->sending.first;
+    while (call && !call->wants_resume)
+        call = call->next;
+    if (call) {
+        call->wants_resume = false;
+        *ret_request_id = call->request.id;
+    }
+    pthread_mutex_unlock(&service->lock);
+    return call;
+}
+
+static void resume_streams(phos_service *service)
+{
+    const phos_transport *transport = service->carrier.transport;
+    struct phos_call *call;
+    uint64_t id;
+
+    while ((call = find_resumed(service, &id)) != NULL)
+        transport->resume(transport->user_data, id, call);
 }
 
 /* One that is under way and not wanted any more; NULL: none. */
@@ -304,8 +352,10 @@ static uint64_t turn(struct phos__member *member)
     phos_service *service = service_of(member);
     struct phos_call *call;
 
-    if (!service->is_hung_up)
+    if (!service->is_hung_up) {
         cancel_unwanted(service);
+        resume_streams(service);
+    }
     while ((call = take_first(service, &service->answered)) != NULL)
         go_on(service, call);
     while ((call = take_due(service, &service->waiting, now_ms(service))) !=
@@ -534,6 +584,19 @@ static bool take_in(phos_service *service, struct phos_call *call)
     return is_open;
 }
 
+/* The caller's hold stays. */
+static phos_status start(phos_service *service, struct phos_call *call)
+{
+    call->service = service;
+    call->begun_ms = now_ms(service);
+    phos__call_ref(call);
+    if (take_in(service, call))
+        return PHOS_OK;
+    phos__call_unref(call);
+    phos__call_unref(call);
+    return PHOS_E_CLOSED;
+}
+
 phos_status phos_service_call(phos_service *service, phos_str method,
                               phos_str path, phos_str body,
                               const phos_call_options *given,
@@ -554,16 +617,10 @@ phos_status phos_service_call(phos_service *service, phos_str method,
                phos__min_u64(given->struct_size, sizeof(options)));
     status = phos__call_create(&service->ground, method, path, body, &options,
                                &call);
+    if (!status)
+        status = start(service, call);
     if (status)
         return status;
-    call->service = service;
-    call->begun_ms = now_ms(service);
-    phos__call_ref(call); /* the caller's */
-    if (!take_in(service, call)) {
-        phos__call_unref(call);
-        phos__call_unref(call);
-        return PHOS_E_CLOSED;
-    }
     if (ret_call)
         *ret_call = call;
     else
@@ -571,41 +628,84 @@ phos_status phos_service_call(phos_service *service, phos_str method,
     return PHOS_OK;
 }
 
-static bool call_is_foreign(const struct phos_call *call)
+/* Whether the transport can hold a body back. */
+static bool has_streams(const phos_transport *transport)
 {
-    return *call->generation_page != call->generation;
+    const size_t bytes = offsetof(phos_transport, resume) + sizeof(void *);
+
+    return transport->struct_size >= bytes && transport->resume;
 }
 
-void phos_call_cancel(phos_call *call)
+phos_status phos_service_stream(phos_service *service, phos_str method,
+                                phos_str path, phos_str body,
+                                const phos_stream_options *given,
+                                phos_stream **ret_stream)
+{
+    phos_stream_options options = phos_stream_options_default();
+    phos_stream *stream;
+    phos_status status;
+
+    if (!service)
+        return PHOS_E_CLOSED;
+    if (is_foreign(service))
+        return PHOS_E_FORKED;
+    if (!ret_stream || (given && given->struct_size < sizeof(size_t)))
+        return PHOS_E_INVALID;
+    if (!has_streams(service->carrier.transport))
+        return PHOS_E_UNSUPPORTED;
+    if (given)
+        memcpy(&options, given,
+               phos__min_u64(given->struct_size, sizeof(options)));
+    status = phos__stream_create(&service->ground, method, path, body, &options,
+                                 &stream);
+    if (!status)
+        status = start(service, phos__stream_call(stream));
+    if (!status)
+        *ret_stream = stream;
+    return status;
+}
+
+/* Sets one of the call's words and has the worker look at it. Under the call's
+ * lock: until it is done, its service is there. */
+static void set(struct phos_call *call, bool *word)
 {
     phos_service *service;
 
-    if (!call || call_is_foreign(call))
+    if (phos__call_is_foreign(call))
         return;
-    /* Under the call's lock: until it is done, its service is there. */
     pthread_mutex_lock(&call->lock);
     service = call->is_done ? NULL : call->service;
     if (service) {
         pthread_mutex_lock(&service->lock);
-        call->is_cancelled = true;
+        *word = true;
         phos__worker_wake(service->carrier.worker);
         pthread_mutex_unlock(&service->lock);
     }
     pthread_mutex_unlock(&call->lock);
 }
 
+void phos_call_cancel(phos_call *call)
+{
+    if (call)
+        set(call, &call->is_cancelled);
+}
+
+void phos__call_resume(phos_call *call)
+{
+    set(call, &call->wants_resume);
+}
+
+bool phos__call_would_deadlock(const phos_call *call)
+{
+    return !call->is_done &&
+           phos__worker_is_here(call->service->carrier.worker);
+}
+
 /* Under the lock; false: the time has passed first. */
 static bool wait_for_end(struct phos_call *call, uint32_t timeout_ms)
 {
-    struct timespec deadline;
+    struct timespec deadline = phos__call_deadline(timeout_ms);
 
-    clock_gettime(CLOCK_MONOTONIC, &deadline);
-    deadline.tv_sec += timeout_ms / 1000;
-    deadline.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-    if (deadline.tv_nsec >= 1000000000) {
-        deadline.tv_nsec -= 1000000000;
-        deadline.tv_sec++;
-    }
     while (!call->is_done)
         if (pthread_cond_timedwait(&call->changed, &call->lock, &deadline))
             break;
@@ -619,10 +719,10 @@ phos_status phos_call_wait(phos_call *call, uint32_t timeout_ms,
 
     if (!call)
         return PHOS_E_INVALID;
-    if (call_is_foreign(call))
+    if (phos__call_is_foreign(call))
         return PHOS_E_FORKED;
     pthread_mutex_lock(&call->lock);
-    if (!call->is_done && phos__worker_is_here(call->service->carrier.worker))
+    if (phos__call_would_deadlock(call))
         status = PHOS_E_WOULD_DEADLOCK;
     else if (!wait_for_end(call, timeout_ms))
         status = PHOS_E_TIMEOUT;
@@ -634,6 +734,6 @@ phos_status phos_call_wait(phos_call *call, uint32_t timeout_ms,
 
 void phos_call_free(phos_call *call)
 {
-    if (call && !call_is_foreign(call))
+    if (call && !phos__call_is_foreign(call))
         phos__call_unref(call);
 }

@@ -91,6 +91,10 @@ static size_t hand_on_body(struct phos__http_exchange *exchange,
         head->http_status = exchange->http_status;
         head->header_count = phos__http_split_head(exchange);
         head->headers = exchange->reply_headers;
+        if (exchange->is_out_of_memory) {
+            exchange->body_is_cut = true;
+            return STOP; /* half a head would be taken for another */
+        }
     }
     /* What a piece leads to is for the turn that follows it. */
     phos__loop_touch(exchange->http->loop);
@@ -160,8 +164,10 @@ size_t phos__http_split_head(struct phos__http_exchange *exchange)
         /* A line without a name, or one that continues the line before it in
          * the way that RFC 9112 has taken back, is passed over. */
         if (colon && *line != ' ' && *line != '\t') {
-            if (!make_room(exchange, count + 1))
+            if (!make_room(exchange, count + 1)) {
+                exchange->is_out_of_memory = true;
                 break;
+            }
             exchange->reply_headers[count].name = trimmed(line, colon);
             exchange->reply_headers[count].value = trimmed(colon + 1, next);
             count++;

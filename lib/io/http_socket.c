@@ -84,7 +84,10 @@ static void on_poll(uv_poll_t *handle, int status, int events)
         return;
     }
     if (socket->wanted == 0 && (events & UV_READABLE)) {
-        retire(socket);
+        if (socket->exchange) /* that has paused: curl asks again later */
+            arm(socket, 0);
+        else
+            retire(socket);
         return;
     }
     /* The lazy part: only now, when the socket speaks out of turn, is a watch
