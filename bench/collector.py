@@ -173,25 +173,38 @@ def send(phos, generator, collector, events, seed, folder):
     return summary["delivered"] / summary["elapsed_ms"] * 1000
 
 
+def processor_us(process):
+    """What it has used, in it and for it; Linux."""
+    with open("/proc/%d/stat" % process.pid) as file:
+        fields = file.read().rpartition(")")[2].split()
+    ticks = int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK") * 1e6
+
+
 def measure_ingest(options):
-    """In turns, so that both see the same machine."""
+    """By turns, another one first each time, so that both see the same
+    machine."""
+    kinds = ["empty", "full"]
+    rates = {kind: [] for kind in kinds}
     with tempfile.TemporaryDirectory(dir=os.path.dirname(
             os.path.abspath(options.db))) as folder:
-        rates = {"empty": [], "full": []}
         for turn in range(options.turns):
-            for kind in rates:
+            for kind in kinds if turn % 2 == 0 else reversed(kinds):
                 db = options.db if kind == "full" else os.path.join(
                     folder, "empty-%d.sqlite" % turn)
                 with Collector(options.phosd, db) as collector:
                     rates[kind].append(send(
                         options.phos, options.generator, collector,
                         options.events, draw_seed(kind, turn), folder))
-                print("stored %-6s %8.0f events/s" % (kind, rates[kind][-1]))
+                    used = processor_us(collector.process)
+                print("stored %-6s %8.0f events/s, %5.0f us of phosd's "
+                      "processor time each"
+                      % (kind, rates[kind][-1], used / options.events))
                 sys.stdout.flush()
-    best = {kind: max(values) for kind, values in rates.items()}
-    print("best of %d: empty %.0f, full %.0f events/s, ratio %.2f"
-          % (options.turns, best["empty"], best["full"],
-             best["empty"] / best["full"]))
+    ratios = [empty / full for empty, full in zip(*rates.values())]
+    print("empty to full: %.2f, the median of %s"
+          % (percentile(ratios, 50),
+             ", ".join("%.2f" % ratio for ratio in ratios)))
 
 
 def draw_seed(kind, turn):
@@ -205,7 +218,7 @@ def main():
         parser.add_argument("--" + name, required=True)
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--events", type=int, default=100000)
-    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--only", choices=("questions", "ingest"))
     options = parser.parse_args()
     if options.only != "ingest":
