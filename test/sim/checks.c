@@ -200,8 +200,7 @@ static const char *why_not_given_up(const struct checks *checks,
                    : "its record cannot be read";
     if (receipt->reason == PHOS_REASON_AGE && limit_us == 0)
         return "there is no age limit";
-    if (receipt->reason == PHOS_REASON_AGE &&
-        age_us + 2 * GRAIN_US < limit_us && !checks->tells_wrong_ages)
+    if (receipt->reason == PHOS_REASON_AGE && age_us + 2 * GRAIN_US < limit_us)
         return "it is not that old";
     if (receipt->reason == PHOS_REASON_CLOSED && !checks->is_closing)
         return "the client is not closed";
@@ -254,7 +253,7 @@ static bool has_wrong_age(const struct checks *checks,
     uint64_t age_us = checks->world->now_us - event->logged_us;
     uint64_t told_us = receipt->age_ms * 1000;
 
-    if (checks->tells_wrong_ages || event->is_unfinished || event->is_garbage)
+    if (event->is_unfinished || event->is_garbage)
         return false;
     return told_us > age_us + 2 * GRAIN_US || told_us + 2 * GRAIN_US < age_us;
 }

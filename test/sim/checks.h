@@ -124,9 +124,6 @@ struct checks {
     uint64_t second_request_us; /* 0: not yet */
     bool is_closing, is_closed;
     bool must_be_silent; /* after the close */
-    /* Without memory a record may be read twice, its time by then already
-     * Unix time, and so told wrong by as much as the wall clock jumped. */
-    bool tells_wrong_ages;
     struct feedback feedback;
     struct lines lines;  /* what the application is told of it all */
     bool may_forget_ids; /* without memory the window cannot grow */

@@ -508,8 +508,6 @@ bool rig_begin(struct rig *rig, struct world *world, const struct plan *plan,
 
     checks_begin(checks, world, plan, &rig->logger.ring);
     checks->may_forget_ids = plan_has(plan, FAULT_MEMORY);
-    checks->tells_wrong_ages =
-        plan_has(plan, FAULT_MEMORY) && plan->wall_jump_us;
     service_begin(&rig->service, world, plan, checks);
     rig->service.on_answer = on_answer;
     rig->service.self = rig;
