@@ -180,8 +180,9 @@ static void close_without_time_gives_up_what_is_left_and_says_so(void **state)
     report = close_world(&world, 0, PHOS_E_TIMEOUT);
     assert_int_equal(report.ledger.accepted, 500);
     assert_int_equal(report.ledger.delivered, 0);
-    assert_true(report.ledger.unknown > 0);
-    assert_true(report.ledger.unknown <= 20);
+    /* 20 were sent; a worker that cannot say so in time leaves more in doubt.
+     */
+    assert_true(report.ledger.unknown >= 20);
     assert_int_equal(report.ledger.by_reason[PHOS_REASON_CLOSED], 500);
     assert_int_equal(world.receipt_count, 500);
 }
