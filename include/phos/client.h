@@ -431,6 +431,8 @@ typedef struct phos_close_report {
     phos_error last_error;
     phos_feedback_ledger feedback;
     phos_rejections feedback_rejected;
+    uint64_t reserved[32]; /* 0; for what later versions report, so that they
+                              do not write past a report of today */
 } phos_close_report;
 
 /**
