@@ -92,14 +92,16 @@ void phos__pipeline_watch_ring(struct phos__pipeline *pipeline)
     uint64_t tail = phos__ring_tail(pipeline->ring);
     uint64_t used = tail - pipeline->reader.head;
     struct phos__watch_line line;
+    bool is_told;
 
-    if (!phos__watch_ring(&pipeline->watch, pipeline->now_ms, used, tail,
-                          &line))
+    if (!phos__watch_ring(&pipeline->watch, pipeline->now_ms, used, tail, &line,
+                          &is_told))
         return;
     if (pipeline->options.on_high_water)
         pipeline->options.on_high_water(used, pipeline->ring->bytes,
                                         pipeline->options.user_data);
-    tell(pipeline, &line);
+    if (is_told)
+        tell(pipeline, &line);
 }
 
 uint64_t phos__pipeline_watch(struct phos__pipeline *pipeline)

@@ -147,7 +147,8 @@ static uint64_t fill_ms(const struct phos__watch *watch, uint64_t now_ms,
 }
 
 bool phos__watch_ring(struct phos__watch *watch, uint64_t now_ms, uint64_t used,
-                      uint64_t tail, struct phos__watch_line *ret_line)
+                      uint64_t tail, struct phos__watch_line *ret_line,
+                      bool *ret_is_told)
 {
     take_sample(watch, now_ms, tail);
     watch->ring_used = used;
@@ -161,6 +162,12 @@ bool phos__watch_ring(struct phos__watch *watch, uint64_t now_ms, uint64_t used,
     ret_line->code = PHOS_DIAGNOSTIC_HIGH_WATER;
     ret_line->ring_used = used;
     ret_line->fill_ms = watch->fill_ms;
+    *ret_is_told = !watch->has_told_high ||
+                   now_ms - watch->high_told_ms >= PHOS__WATCH_GAP_MS;
+    if (*ret_is_told) {
+        watch->has_told_high = true;
+        watch->high_told_ms = now_ms;
+    }
     return true;
 }
 

@@ -66,6 +66,8 @@ struct phos__watch {
     uint64_t ring_bytes;
     uint64_t mark; /* bytes in use that are worth a line; 0: none */
     bool is_high;
+    bool has_told_high;
+    uint64_t high_told_ms;
     uint64_t ring_used;
     struct {
         uint64_t at_ms, tail;
@@ -109,9 +111,11 @@ void phos__watch_arrived(struct phos__watch *watch, uint64_t now_ms,
 
 /* ---- lines ---- */
 
-/* Looks at the ring; true: it has passed the mark, upwards. */
+/* Looks at the ring; true: it has passed the mark, upwards. *ret_is_told: and
+ * that is worth a line, which it is once in PHOS__WATCH_GAP_MS. */
 bool phos__watch_ring(struct phos__watch *watch, uint64_t now_ms, uint64_t used,
-                      uint64_t tail, struct phos__watch_line *ret_line);
+                      uint64_t tail, struct phos__watch_line *ret_line,
+                      bool *ret_is_told);
 /* Bytes in use from which on phos__watch_ring() has something to say;
  * UINT64_MAX: none. */
 uint64_t phos__watch_mark(const struct phos__watch *watch);

@@ -15,6 +15,7 @@ struct world {
     struct phos__watch watch;
     struct phos__watch_facts facts;
     struct phos__watch_line line;
+    bool is_told; /* of a line about the ring */
     uint64_t now_ms;
 };
 
@@ -346,7 +347,7 @@ static void what_the_service_has_told_of_its_limit_is_in_the_line(void **state)
 static bool ring_tells(struct world *world, uint64_t used, uint64_t tail)
 {
     return phos__watch_ring(&world->watch, world->now_ms, used, tail,
-                            &world->line);
+                            &world->line, &world->is_told);
 }
 
 static void the_mark_is_told_once_until_the_ring_has_emptied(void **state)
@@ -368,6 +369,23 @@ static void the_mark_is_told_once_until_the_ring_has_emptied(void **state)
     assert_false(ring_tells(&world, mark / 2 - 1, 8));
     assert_int_equal(phos__watch_mark(&world.watch), mark);
     assert_true(ring_tells(&world, mark + 8, 8));
+}
+
+/* Whoever wants every time hears it by callback. */
+static void a_ring_that_swings_around_the_mark_fills_no_log(void **state)
+{
+    struct world world;
+    unsigned lines = 0;
+
+    (void)state;
+    open_world(&world);
+    for (unsigned i = 0; i < 100; i++) { /* a quarter of a second apart */
+        assert_true(ring_tells(&world, RING, 0));
+        lines += world.is_told;
+        assert_false(ring_tells(&world, 0, 0));
+        world.now_ms += 250;
+    }
+    assert_int_equal(lines, 3);
 }
 
 static void without_a_mark_the_ring_is_not_told(void **state)
@@ -481,6 +499,7 @@ int main(void)
         cmocka_unit_test(a_new_event_after_a_long_outage_has_its_five_seconds),
         cmocka_unit_test(what_the_service_has_told_of_its_limit_is_in_the_line),
         cmocka_unit_test(the_mark_is_told_once_until_the_ring_has_emptied),
+        cmocka_unit_test(a_ring_that_swings_around_the_mark_fills_no_log),
         cmocka_unit_test(without_a_mark_the_ring_is_not_told),
         cmocka_unit_test(when_the_ring_fills_is_told_from_the_rate_of_late),
         cmocka_unit_test(a_ring_that_does_not_fill_has_no_such_time),

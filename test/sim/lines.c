@@ -102,7 +102,9 @@ void lines_told(struct lines *lines, phos_diagnostic_code code, bool is_config)
             world_fail(world, "feedback is told of %u times", lines->feedback);
         break;
     case PHOS_DIAGNOSTIC_HIGH_WATER:
-        lines->marks_told++;
+        if (++lines->marks_told > 1 + since_us / GAP_US)
+            world_fail(world, "the high water is told %u times",
+                       lines->marks_told);
         break;
     default:
         check_stall(lines, code, is_config);
@@ -138,7 +140,8 @@ void lines_turn(struct lines *lines, uint64_t pending, uint32_t in_flight,
     if (lines->is_stalled && lines->has_delivered &&
         lines->delivered_us > lines->told_us && ++lines->overdue_ends > 2)
         world_fail(lines->world, "it works again, and nobody is told");
-    if (lines->marks_told != lines->marks_called)
+    if (lines->marks_told > lines->marks_called ||
+        (lines->marks_called > 0 && lines->marks_told == 0))
         world_fail(lines->world, "the high water has %u lines and %u calls",
                    lines->marks_told, lines->marks_called);
     if (used_bytes < PLAN_RING_BYTES / 100 * LINES_HIGH_WATER_PERCENT / 2)
