@@ -115,7 +115,7 @@ bool phos__call_is_foreign(const struct phos_call *call);
 /* The time on the clock of `changed`. */
 struct timespec phos__call_deadline(uint32_t timeout_ms);
 
-/* ---- service.c, any thread ---- */
+/* ---- call_handle.c, any thread ---- */
 
 /* Under the call's lock: whether waiting here would be for ever. */
 bool phos__call_would_deadlock(const phos_call *call);
