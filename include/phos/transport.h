@@ -131,8 +131,9 @@ typedef struct phos_transport {
 
     /*
      * Goes on with request `id` of that reply_data, whose on_body wanted a
-     * pause; on_body may be called from inside. NULL: this transport cannot
-     * hand out bodies in pieces, and no request for it has an on_body.
+     * pause; on_body and on_reply may be called from inside. NULL: this
+     * transport cannot hand out bodies in pieces, and no request for it has an
+     * on_body.
      * Threads  loop.
      */
     void (*resume)(void *user_data, uint64_t id, void *reply_data);

@@ -387,13 +387,19 @@ static void resume(void *user_data, uint64_t id, void *reply_data)
 {
     struct phos__http_exchange *exchange = find(user_data, id, reply_data);
     struct phos__http *http = user_data;
+    CURLcode code;
 
     if (!exchange || http->is_lost)
         return;
     phos__http_enter(http);
     /* curl hands out what it held back in here; how it goes on from there its
-     * timer brings. */
-    curl_easy_pause(exchange->easy, CURLPAUSE_CONT);
+     * timer brings. Who wants no more of it, curl tells only us: by itself the
+     * transfer would go on, and wait for bytes that may never come. */
+    code = curl_easy_pause(exchange->easy, CURLPAUSE_CONT);
+    if (code) {
+        curl_multi_remove_handle(http->multi, exchange->easy);
+        finish(exchange, code);
+    }
     phos__http_leave(http);
 }
 
