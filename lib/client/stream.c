@@ -92,6 +92,12 @@ static void fail(struct phos_stream *stream, phos_status status,
                     status, "%s", words);
 }
 
+static void fail_of_sse(struct phos_stream *stream)
+{
+    fail(stream, stream->sse.status,
+         "an event of the stream exceeds event_bytes_max, or memory");
+}
+
 static bool copy(struct queued *slot, const struct phos__sse_event *event)
 {
     phos__buffer_clear(&slot->text);
@@ -154,8 +160,7 @@ static phos_flow read_events(struct phos_stream *stream, phos_str *input)
         case PHOS__SSE_MORE:
             return PHOS_FLOW_ON;
         case PHOS__SSE_FAILED:
-            fail(stream, stream->sse.status,
-                 "an event of the stream exceeds event_bytes_max, or memory");
+            fail_of_sse(stream);
             return PHOS_FLOW_STOP;
         }
     }
@@ -205,8 +210,12 @@ static phos_flow take(struct phos_stream *stream, const phos_reply *head,
 static bool end(struct phos_stream *stream)
 {
     if (!stream->has_finished && stream->keeps_last) {
-        stream->has_event =
-            phos__sse_finish(&stream->sse, &stream->event) == PHOS__SSE_EVENT;
+        enum phos__sse_step step =
+            phos__sse_finish(&stream->sse, &stream->event);
+
+        if (step == PHOS__SSE_FAILED)
+            fail_of_sse(stream);
+        stream->has_event = step == PHOS__SSE_EVENT;
         stream->has_finished = true;
     }
     if (!stream->has_event)

@@ -371,6 +371,12 @@ static void whatever_ends_a_stream_is_told(void **state)
     start_world(long_event);
     assert_ends(PHOS_E_TOO_LARGE, "message:a:;");
 
+    /* Only the end of the body tells that this was a line. */
+    start_world("data: a\n\ndata: b\ndata: "
+                "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+                "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+    assert_ends(PHOS_E_TOO_LARGE, "message:a:;");
+
     start_world("");
     assert_ends(PHOS_OK, "");
 }
