@@ -343,6 +343,7 @@ phos_flow phos__call_take(const phos_reply *head, phos_str piece,
     struct phos_call *call = reply_data;
     phos_flow flow = call->taker->take(call->stream, head, piece);
 
+    call->was_shown = true;
     call->was_stopped = flow == PHOS_FLOW_STOP;
     return flow;
 }

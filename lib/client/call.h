@@ -83,7 +83,8 @@ struct phos_call {
     phos_request request;
     struct phos__buffer moved_url; /* after a redirect */
     struct phos__kept_reply reply; /* of the last attempt */
-    bool was_stopped;              /* by the taker of its stream */
+    bool was_shown;                /* something, to the taker of its stream */
+    bool was_stopped;              /* by that */
     phos_error stream_error;       /* what the taker found wrong */
     struct phos__problems problems;
     phos_result result;

@@ -126,7 +126,8 @@ static bool is_repeated(phos_service *service, struct phos_call *call)
         .random = service->random.next(service->random.self),
     };
 
-    if (!phos__repeat_next(&call->retry, &ask, &wait_ms))
+    /* Whoever has heard the beginning of a stream would hear it twice. */
+    if (call->was_shown || !phos__repeat_next(&call->retry, &ask, &wait_ms))
         return false;
     /* What could not begin in time ends with what is known now. */
     if (call->timeout_ms && ask.elapsed_ms + wait_ms >= call->timeout_ms)

@@ -418,6 +418,55 @@ static void what_has_not_begun_may_be_made_again(void **state)
     end_world();
 }
 
+/* A transport whose connections break behind the first event. */
+static phos_status break_inside(void *user_data, const phos_request *request,
+                                phos_reply_fn *on_reply, void *reply_data)
+{
+    static const phos_header headers[] = {
+        { { "Content-Type", 12 }, { "text/event-stream", 17 } }
+    };
+    const phos_reply head = { .struct_size = sizeof(head),
+                              .http_status = 200,
+                              .headers = headers,
+                              .header_count = 1 };
+    phos_reply reply = { .struct_size = sizeof(reply),
+                         .exchange = PHOS_EXCHANGE_BROKEN };
+
+    ++*(int *)user_data;
+    reply.error.status = PHOS_E_NETWORK;
+    request->on_body(&head, PHOS_STR("data: a\n\ndata: b"), reply_data);
+    on_reply(&reply, reply_data);
+    return PHOS_OK;
+}
+
+static void ignore_request(void *user_data, uint64_t id, void *reply_data)
+{
+    (void)user_data;
+    (void)id;
+    (void)reply_data;
+}
+
+static void what_has_begun_is_not_made_again_however_it_ends(void **state)
+{
+    int count = 0;
+    const phos_transport transport = { sizeof(transport), &count, break_inside,
+                                       ignore_request, ignore_request };
+    phos_stream_options options = phos_stream_options_default();
+    phos_stream *stream;
+
+    (void)state;
+    start_world("");
+    world.options.transport = &transport;
+    open_world();
+    options.is_safe = true;
+    stream = ask(&options);
+    assert_string_equal(read_all(stream), "message:a:;");
+    assert_int_equal(end_of(stream), PHOS_E_NETWORK);
+    assert_int_equal(count, 1);
+    phos_stream_free(stream);
+    end_world();
+}
+
 static void a_stream_may_be_cancelled_or_freed_wherever_it_is(void **state)
 {
     phos_stream_options options = phos_stream_options_default();
@@ -534,6 +583,7 @@ int main(void)
         cmocka_unit_test(whatever_ends_a_stream_is_told),
         cmocka_unit_test(a_stream_that_is_cut_is_no_success),
         cmocka_unit_test(what_has_not_begun_may_be_made_again),
+        cmocka_unit_test(what_has_begun_is_not_made_again_however_it_ends),
         cmocka_unit_test(a_stream_may_be_cancelled_or_freed_wherever_it_is),
         cmocka_unit_test(
             freeing_the_service_ends_a_stream_that_waits_for_its_reader),
