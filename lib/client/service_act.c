@@ -132,7 +132,9 @@ static bool is_repeated(phos_service *service, struct phos_call *call)
     /* What could not begin in time ends with what is known now. */
     if (call->timeout_ms && ask.elapsed_ms + wait_ms >= call->timeout_ms)
         return false;
-    call->due_ms = phos__add_sat_u64(now, wait_ms);
+    /* At least until the next turn, or who asks for no wait and cannot send
+     * would keep the worker from everybody else. */
+    call->due_ms = phos__add_sat_u64(now, phos__max_u64(wait_ms, 1));
     put(service, &service->waiting, call);
     return true;
 }
@@ -291,6 +293,7 @@ static uint64_t next_due(phos_service *service)
 static uint64_t turn(struct phos__member *member)
 {
     phos_service *service = service_of(member);
+    uint64_t now = phos__service_now_ms(service);
     struct phos_call *call;
 
     if (!service->is_hung_up) {
@@ -299,8 +302,7 @@ static uint64_t turn(struct phos__member *member)
     }
     while ((call = take_first(service, &service->answered)) != NULL)
         go_on(service, call);
-    while ((call = take_due(service, &service->waiting,
-                            phos__service_now_ms(service))) != NULL)
+    while ((call = take_due(service, &service->waiting, now)) != NULL)
         begin(service, call);
     while ((call = take_first(service, &service->incoming)) != NULL)
         begin(service, call);

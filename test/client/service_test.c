@@ -695,6 +695,51 @@ static void a_transport_may_answer_or_fail_inside_of_submit(void **state)
     end_world();
 }
 
+static phos_status never_send(void *user_data, const phos_request *request,
+                              phos_reply_fn *on_reply, void *reply_data)
+{
+    (void)user_data;
+    (void)request;
+    (void)on_reply;
+    (void)reply_data;
+    return PHOS_E_NO_MEMORY;
+}
+
+static void who_tries_again_without_a_pause_leaves_others_their_turn(
+    void **state)
+{
+    const phos_transport transport = { sizeof(transport), NULL, never_send,
+                                       ignore_cancel, NULL };
+    phos_call_options options = phos_call_options_default();
+    phos_retry at_once = phos_retry_default();
+    phos_service *restless;
+    phos_call *call, *other;
+
+    (void)state;
+    start_world();
+    add_step(200);
+    assert_int_equal(phos_worker_open(NULL, &world.options.worker), PHOS_OK);
+    open_world();
+    world.options.transport = &transport;
+    world.options.timeout_ms = 0;
+    assert_int_equal(phos_service_open(&world.options, &restless), PHOS_OK);
+    at_once.attempts_max = at_once.initial_ms = at_once.max_ms = 0;
+    options.retry = &at_once;
+    assert_int_equal(phos_service_call(restless, PHOS_STR("GET"), PHOS_STR("/"),
+                                       no_body, &options, &call),
+                     PHOS_OK);
+    assert_int_equal(phos_call_wait(call, 20, NULL), PHOS_E_TIMEOUT);
+    other = post(NULL);
+    assert_int_equal(await_end(other)->status, PHOS_OK);
+    phos_call_free(other);
+    phos_call_cancel(call);
+    assert_int_equal(await_end(call)->status, PHOS_E_CANCELLED);
+    phos_call_free(call);
+    phos_service_free(restless);
+    phos_worker_free(world.options.worker);
+    end_world();
+}
+
 /* ---- mistakes ---- */
 
 static void what_cannot_be_asked_is_refused(void **state)
@@ -928,6 +973,8 @@ int main(void)
         cmocka_unit_test(a_call_that_nobody_holds_goes_on),
         cmocka_unit_test(a_callback_may_start_a_call_and_not_wait_for_it),
         cmocka_unit_test(a_transport_may_answer_or_fail_inside_of_submit),
+        cmocka_unit_test(
+            who_tries_again_without_a_pause_leaves_others_their_turn),
         cmocka_unit_test(what_cannot_be_asked_is_refused),
         cmocka_unit_test(an_option_that_cannot_be_is_named),
         cmocka_unit_test(a_child_has_no_use_for_what_it_inherits),
