@@ -342,7 +342,7 @@ typedef struct phos_stream_options {
     const phos_retry *retry;  /* until the answer begins; NULL: the service's */
     bool is_safe;             /* as in phos_call_options */
     const phos_header *headers;
-    size_t header_count;
+    size_t header_count;      /* at most 31; Accept is the stream's own */
     uint32_t event_bytes_max; /* of one event; a larger one ends the stream;
                                  default 1 MiB */
     uint32_t queue_events;    /* without on_event: so many wait for
@@ -388,6 +388,12 @@ static inline phos_stream_options phos_stream_options_default(void)
  * PHOS_E_PROTOCOL when a 2xx is no event stream, PHOS_E_TOO_LARGE when an event
  * exceeds event_bytes_max; its body is empty but for errors.
  *
+ * Returns  PHOS_OK         its result comes exactly once
+ *          PHOS_E_INVALID  as phos_service_call(); or an option is out of
+ *                          range, or ret_stream is NULL
+ *          PHOS_E_UNSUPPORTED  the service's transport has no resume
+ *          PHOS_E_CLOSED (NULL, or being freed), PHOS_E_NO_MEMORY,
+ *          PHOS_E_FORKED
  * Threads  any, not in a signal handler.
  */
 PHOS_EXTERN phos_status phos_service_stream(phos_service *service,
@@ -434,8 +440,9 @@ PHOS_EXTERN phos_status phos_stream_wait(phos_stream *stream,
 PHOS_EXTERN void phos_stream_cancel(phos_stream *stream);
 
 /**
- * Cancels the stream if it is under way, and gives up the caller's hold. NULL
- * is ignored.
+ * Cancels the stream if it is under way, and gives up the caller's hold.
+ * on_event may still be called until on_done is, which still comes: what
+ * user_data points to has to stay until then. NULL is ignored.
  *
  * Threads  any, not in a signal handler.
  */

@@ -25,7 +25,7 @@ typedef enum phos_severity {
  * means and what to do. More may come.
  */
 typedef enum phos_diagnostic_code {
-    PHOS_DIAGNOSTIC_OPEN = 1, /* a client cannot be opened */
+    PHOS_DIAGNOSTIC_OPEN = 1, /* a client or service cannot be opened */
 
     /* nothing is delivered, because */
     PHOS_DIAGNOSTIC_WAITING = 2,     /* the answer is not there yet */

@@ -86,7 +86,8 @@ static void tell(const phos_service_options *options, const phos_error *error)
 {
     phos_diagnostic diagnostic = { .struct_size = sizeof(diagnostic),
                                    .severity = PHOS_SEVERITY_ERROR,
-                                   .error = *error };
+                                   .error = *error,
+                                   .code = PHOS_DIAGNOSTIC_OPEN };
 
     if (options->on_diagnostic)
         options->on_diagnostic(&diagnostic, options->user_data);

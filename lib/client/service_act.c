@@ -22,6 +22,7 @@ static void take_out(struct phos__call_list *list, struct phos_call *call)
         list->last = call->previous;
     call->previous = call->next = NULL;
 }
+
 static bool is_over(const phos_service *service, const struct phos_call *call)
 {
     return service->is_leaving || call->is_cancelled;

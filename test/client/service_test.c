@@ -783,6 +783,7 @@ static char heard[PHOS_ERROR_TEXT_BYTES];
 static void hear(const phos_diagnostic *diagnostic, void *user_data)
 {
     (void)user_data;
+    assert_int_equal(diagnostic->code, PHOS_DIAGNOSTIC_OPEN);
     snprintf(heard, sizeof(heard), "%s", diagnostic->error.text);
 }
 
