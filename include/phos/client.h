@@ -528,7 +528,8 @@ typedef enum phos_flush_mode {
  *                            ones: see the ledger)
  *          PHOS_E_TIMEOUT    timeout_ms passed first
  *          PHOS_E_CONFIG     the service refuses the configuration; what is
- *                            queued stays queued
+ *                            queued stays queued. If it refuses that of
+ *                            feedback alone, the events have their verdict
  *          PHOS_E_CLOSED     close came first, or client is NULL
  *          PHOS_E_WOULD_DEADLOCK  called in a callback
  *          PHOS_E_FORKED

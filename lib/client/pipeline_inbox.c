@@ -94,44 +94,68 @@ bool phos__pipeline_wait(struct phos__pipeline *pipeline,
     return is_done;
 }
 
-/* Everything below this position has its verdict, but for log calls that have
- * not returned. Under the lock: who has asked for a flush by now had returned
- * from its log calls before. */
-static uint64_t settled_below(struct phos__pipeline *pipeline)
+static uint64_t lower(uint64_t position, uint64_t oldest)
 {
-    uint64_t position = phos__pipeline_read_below(pipeline);
-    uint64_t oldest[] = { phos__delivery_oldest(pipeline->delivery),
-                          phos__pipeline_oldest_feedback(pipeline) };
+    return oldest != UINT64_MAX && (int64_t)(oldest - position) < 0 ? oldest
+                                                                    : position;
+}
 
-    for (unsigned i = 0; i < 2; i++)
-        if (oldest[i] != UINT64_MAX && (int64_t)(oldest[i] - position) < 0)
-            position = oldest[i];
-    return position;
+/* All events, or all events and all feedback, below this position have their
+ * verdict, but for log calls that have not returned. */
+struct settled {
+    uint64_t events, all;
+};
+
+/* Under the lock: who has asked for a flush by now had returned from its log
+ * calls before. */
+static struct settled settled_below(struct phos__pipeline *pipeline)
+{
+    struct settled settled;
+
+    settled.events = lower(phos__pipeline_read_below(pipeline),
+                           phos__delivery_oldest(pipeline->delivery));
+    settled.all =
+        lower(settled.events, phos__pipeline_oldest_feedback(pipeline));
+    return settled;
+}
+
+/* Whether the ticket has its answer. Where feedback alone is refused, events go
+ * on, and are waited for. */
+static bool settle(const struct phos__pipeline *pipeline,
+                   const struct settled *settled, struct phos__ticket *ticket)
+{
+    bool events_have_theirs =
+        (int64_t)(settled->events - ticket->target) >= 0 ||
+        phos__delivery_state(pipeline->delivery) == PHOS_STATE_CONFIG;
+
+    ticket->is_done = (int64_t)(settled->all - ticket->target) >= 0;
+    if (!ticket->is_done && events_have_theirs &&
+        phos__pipeline_is_refused(pipeline)) {
+        ticket->is_done = true;
+        ticket->status = PHOS_E_CONFIG;
+    }
+    return ticket->is_done;
 }
 
 void phos__pipeline_settle(struct phos__pipeline *pipeline)
 {
-    bool is_config = phos__pipeline_is_refused(pipeline);
+    struct settled settled = { 0, 0 };
     struct phos__ticket **link;
-    uint64_t position;
     bool any_done = false;
 
     lock(pipeline);
     link = &pipeline->tickets;
-    position = *link ? settled_below(pipeline) : 0;
+    if (*link)
+        settled = settled_below(pipeline);
     while (*link) {
         struct phos__ticket *ticket = *link;
+        bool is_done = settle(pipeline, &settled, ticket);
 
-        ticket->is_done = (int64_t)(position - ticket->target) >= 0;
-        if (!ticket->is_done && is_config) {
-            ticket->is_done = true;
-            ticket->status = PHOS_E_CONFIG;
-        }
-        if (ticket->is_done)
+        if (is_done)
             *link = ticket->next;
         else
             link = &ticket->next;
-        any_done |= ticket->is_done;
+        any_done |= is_done;
     }
     if (any_done)
         pthread_cond_broadcast(&pipeline->changed);

@@ -332,6 +332,10 @@ static void a_new_key_lets_feedback_through(void **state)
     assert_int_equal(phos_client_stats(world.client, &stats), PHOS_OK);
     assert_int_equal(stats.state, PHOS_STATE_CONFIG);
     assert_true(witness_heard(&world.witness, "feedback is refused (HTTP 401"));
+    log_one(); /* which a flush waits for all the same */
+    flush(PHOS_E_CONFIG);
+    assert_int_equal(phos_client_stats(world.client, &stats), PHOS_OK);
+    assert_int_equal(stats.ledger.delivered, 2);
     assert_int_equal(phos_client_set_api_key(world.client, PHOS_STR("ph_new")),
                      PHOS_OK);
     flush(PHOS_OK);
