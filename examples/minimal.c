@@ -9,16 +9,21 @@
 
 #include <phos/phos.h>
 
+/* What is wrong, and what to do about it. */
+static void print_line(const phos_diagnostic *diagnostic, void *user_data)
+{
+    (void)user_data;
+    fprintf(stderr, "phos: %s\n", diagnostic->error.text);
+}
+
 int main(void)
 {
     phos_options options = phos_options_default(); /* environment: the rest */
     phos_client *client;
+    options.on_diagnostic = print_line;
     phos_status status = phos_client_open(&options, &client);
-    if (status != PHOS_OK) {
-        fprintf(stderr, "%s: is PHOS_ENDPOINT set, and PHOSPHO_API_KEY?\n",
-                phos_status_text(status));
-        return 1;
-    }
+    if (status != PHOS_OK)
+        return 1; /* print_line() has said why */
 
     phos_event event = phos_event_default();
     event.input = PHOS_STR("How tall is K2?");

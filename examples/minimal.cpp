@@ -3,8 +3,8 @@
  * C++ of minimal.c.
  *
  *     export PHOS_ENDPOINT=http://127.0.0.1:8787 PHOSPHO_API_KEY=ph_...
- *     c++ minimal.cpp $(pkg-config --cflags --libs phos) -o minimal &&
- * ./minimal
+ *     c++ minimal.cpp $(pkg-config --cflags --libs phos) -o minimal
+ *     ./minimal
  */
 #include <iostream>
 
@@ -16,7 +16,11 @@ int main()
     using std::chrono::seconds;
 
     try {
-        phos::client client{ phos::options() }; // environment: the rest
+        phos::options options; // environment: the rest
+        options.on_diagnostic([](const phos_diagnostic &diagnostic) {
+            std::cerr << "phos: " << diagnostic.error.text << '\n';
+        });
+        phos::client client{ options };
         phos::event event("How tall is K2?", "8,611 m.");
 
         event.model("m-1").latency(milliseconds(412));
@@ -28,9 +32,7 @@ int main()
         client.close(seconds(5), &report);
         std::cout << report.ledger.delivered << " delivered\n";
         return report.ledger.delivered == 1 ? 0 : 1;
-    } catch (const phos::error &error) {
-        std::cerr << error.what()
-                  << ": is PHOS_ENDPOINT set, and PHOSPHO_API_KEY?\n";
-        return 1;
+    } catch (const phos::error &) {
+        return 1; // the diagnostic has said why
     }
 }

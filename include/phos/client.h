@@ -88,7 +88,7 @@ enum {
 /** Receipt of one accepted event. */
 typedef struct phos_receipt {
     phos_event_id id;
-    uint64_t cookie;
+    uint64_t cookie; /* 0 of a log call that close cut off in its midst */
     phos_outcome outcome;
     phos_reason reason;
     uint32_t sends;  /* times it was part of a request */
@@ -226,7 +226,8 @@ typedef struct phos_options {
     phos_str proxy;            /* (env) URL; empty: none, whatever the
                                   environment says to others */
     phos_str ca_file;          /* (env) PEM bundle; empty: the system's */
-    phos_str unix_socket_path; /* (env) connect here instead of host and port */
+    phos_str unix_socket_path; /* (env) connect here instead of host and port;
+                                  an absolute path */
     phos_str user_agent;       /* (env) default "libphos/<version>" */
     uint32_t gzip_level;       /* (env) 0 (off) to 9; needs a build with gzip;
                                   default 0 */

@@ -113,7 +113,8 @@ typedef struct phos_service_options {
     phos_str proxy;            /* URL; empty: none, whatever the environment
                                   says to others */
     phos_str ca_file;          /* PEM bundle; empty: the system's */
-    phos_str unix_socket_path; /* connect here instead of host and port */
+    phos_str unix_socket_path; /* connect here instead of host and port; an
+                                  absolute path */
     phos_str user_agent;       /* default "libphos/<version>" */
     bool allow_plain_http;     /* let a credential travel over http to a host
                                   that is not loopback; default false */
@@ -337,8 +338,8 @@ typedef phos_flow phos_stream_fn(const phos_stream_event *event,
 typedef struct phos_stream_options {
     size_t struct_size;
     uint32_t timeout_ms;      /* of the whole stream; 0: none; default 0 */
-    uint32_t idle_timeout_ms; /* longest silence, to the next full second;
-                                 default 60,000 */
+    uint32_t idle_timeout_ms; /* longest silence, to the next full second; 0:
+                                 no limit; default 60,000 */
     const phos_retry *retry;  /* until the answer begins; NULL: the service's */
     bool is_safe;             /* as in phos_call_options */
     const phos_header *headers;

@@ -4,6 +4,8 @@
  */
 #include "client/service_state.h"
 
+/* Sets one of the call's words and has the worker look at it. Under the call's
+ * lock: until it is done, its service is there. */
 static void set(struct phos_call *call, bool *word)
 {
     phos_service *service;

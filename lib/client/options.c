@@ -334,6 +334,9 @@ static phos_status check_texts(phos_options *options, phos_error *ret_error)
         !phos__header_value_is_valid(options->user_agent))
         return invalid(ret_error, "user_agent",
                        "holds a byte that no header may hold");
+    if (options->unix_socket_path.length &&
+        options->unix_socket_path.data[0] != '/')
+        return invalid(ret_error, "unix_socket_path", "not an absolute path");
     if (options->gzip_level > 0 && !phos__http_has_gzip()) {
         phos__error_set(ret_error, PHOS_E_UNSUPPORTED, PHOS_ORIGIN_PHOS,
                         PHOS_E_UNSUPPORTED,

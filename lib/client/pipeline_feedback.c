@@ -100,6 +100,7 @@ static bool admit(struct phos__pipeline *pipeline,
         phos__feedback_drop(pipeline->feedback, PHOS_REASON_DAMAGED);
         return true;
     }
+    pipeline->feedback_lacks_memory = false;
     if (phos__feedback_room(pipeline->feedback) == 0 ||
         pipeline->feedback_bytes + item->bytes >
             pipeline->ring->bytes / TABLE_SHARE)

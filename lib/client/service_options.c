@@ -59,6 +59,9 @@ static phos_status check_texts(phos_service_options *options,
         !phos__header_value_is_valid(options->user_agent))
         return invalid(ret_error, "user_agent",
                        "holds a byte that no header may hold");
+    if (options->unix_socket_path.length &&
+        options->unix_socket_path.data[0] != '/')
+        return invalid(ret_error, "unix_socket_path", "not an absolute path");
     if (!phos__headers_are_valid(options->headers, options->header_count))
         return invalid(ret_error, "headers",
                        "more than 32, or one that HTTP does not allow");

@@ -235,8 +235,10 @@ static bool is_refusal(unsigned loss)
 }
 
 static void say_losses(const struct phos__watch_line *line,
-                       phos_diagnostic *diagnostic)
+                       const phos_error *cause, phos_diagnostic *diagnostic)
 {
+    /* A close may come before the line that would have told why. */
+    bool says_why = line->losses[PHOS__LOSS_CLOSED] > 0 && line->is_failing;
     char text[LOSSES_BYTES] = "", http[16] = "", over[DURATION_BYTES + 8] = "";
     char time[DURATION_BYTES];
     phos_status status = PHOS_OK;
@@ -263,7 +265,9 @@ static void say_losses(const struct phos__watch_line *line,
     phos__error_set(&diagnostic->error, status,
                     status == PHOS_E_HTTP ? PHOS_ORIGIN_HTTP : PHOS_ORIGIN_PHOS,
                     status == PHOS_E_HTTP ? line->http_status : (int)status,
-                    "events lost%s: %s", over, text);
+                    "events lost%s: %s%s%s", over, text,
+                    says_why ? "; the last problem was: " : "",
+                    says_why ? cause->text : "");
 }
 
 void phos__words(const struct phos__watch_line *line, const phos_error *cause,
@@ -274,7 +278,7 @@ void phos__words(const struct phos__watch_line *line, const phos_error *cause,
     if (line->code == PHOS_DIAGNOSTIC_DELIVERED)
         say_recovery(line, ret_diagnostic);
     else if (line->code == PHOS_DIAGNOSTIC_LOST)
-        say_losses(line, ret_diagnostic);
+        say_losses(line, cause, ret_diagnostic);
     else if (line->code == PHOS_DIAGNOSTIC_HIGH_WATER)
         say_high_water(line, ring_bytes, ret_diagnostic);
     else

@@ -198,6 +198,7 @@ static bool next_losses(struct phos__watch *watch, uint64_t now_ms,
     }
     line->code = PHOS_DIAGNOSTIC_LOST;
     line->http_status = facts->refused_status;
+    line->is_failing = watch->why != PHOS_DIAGNOSTIC_WAITING;
     if (watch->has_told_losses)
         line->lost_over_ms = now_ms - watch->losses_told_ms;
     watch->has_told_losses = true;

@@ -58,6 +58,7 @@ struct phos__watch_line {
     uint64_t per_minute;   /* LIMITED: events, as learned; 0: none */
     uint64_t hold_ms;      /* LIMITED: the service's wish; 0: none */
     uint64_t lost_over_ms; /* LOST: since the last such line; 0: the first */
+    bool is_failing;       /* LOST: nothing has arrived since a failure */
     uint64_t losses[PHOS__LOSS_COUNT]; /* LOST: since then */
     int http_status;                   /* LOST: of the event refused last */
 };

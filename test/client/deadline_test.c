@@ -26,7 +26,8 @@ enum {
     FLUSH_MS = 100,
     CLOSE_MS = 200,
     OVER_MS = 3000, /* what a loaded machine may add; scripts/deadlines: 20 */
-    PATIENT_MS = 20000
+    PATIENT_MS = 20000,
+    LOGGERS = 4 /* threads that log while the client is closed */
 };
 
 /* By how much flush and close may miss their deadline. */
@@ -63,6 +64,7 @@ struct world {
     struct memory_transport service;
     phos_client *client;
     uint64_t accepted;
+    bool cuts_calls; /* of up to LOGGERS threads */
 };
 
 static struct world world;
@@ -114,6 +116,11 @@ static void end_world(void)
     threads_await_none("phos");
     for (size_t i = 0; i < WITNESS_COOKIES; i++)
         accepted[i] = i < world.accepted;
+    if (world.cuts_calls) {
+        /* Of a call that had not finished, the cookie is not known. */
+        assert_true(world.witness.receipts[0] <= LOGGERS);
+        world.witness.receipts[0] = 0;
+    }
     assert_one_receipt_each(&world.witness, accepted, WITNESS_COOKIES);
     memory_transport_deinit(&world.service);
     witness_deinit(&world.witness);
@@ -505,7 +512,7 @@ static void close_ends_a_flush_that_waits(void **state)
     end_world();
 }
 
-enum { LOGGERS = 4, LEAST_EACH = 200 };
+enum { LEAST_EACH = 200 };
 
 struct logger {
     pthread_t thread;
@@ -545,6 +552,7 @@ static void check_cut(uint32_t timeout_ms, bool is_blocked)
 
     if (!is_blocked)
         options.on_receipts = witness_receipts;
+    world.cuts_calls = true;
     world.service.keeps_events = false;
     open_world(&options);
     for (unsigned i = 0; i < LOGGERS; i++) {

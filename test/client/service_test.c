@@ -705,8 +705,8 @@ static phos_status never_send(void *user_data, const phos_request *request,
     return PHOS_E_NO_MEMORY;
 }
 
-static void who_tries_again_without_a_pause_leaves_others_their_turn(
-    void **state)
+static void
+who_tries_again_without_a_pause_leaves_others_their_turn(void **state)
 {
     const phos_transport transport = { sizeof(transport), NULL, never_send,
                                        ignore_cancel, NULL };
@@ -825,6 +825,8 @@ static void an_option_that_cannot_be_is_named(void **state)
     WITH(connections_max = 0, PHOS_E_INVALID, "connections_max");
     WITH(retry.exponent = 0.5, PHOS_E_INVALID, "retry");
     WITH(reply_bytes_max = 0, PHOS_E_INVALID, "reply_bytes_max");
+    WITH(unix_socket_path = PHOS_STR("a.sock"), PHOS_E_INVALID,
+         "unix_socket_path");
     WITH(connect_timeout_ms = 0, PHOS_E_INVALID, "connect_timeout_ms");
 #undef WITH
     assert_int_equal(phos_service_open(NULL, &world.service), PHOS_E_INVALID);

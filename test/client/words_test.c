@@ -269,6 +269,24 @@ static void recovery_losses_and_the_high_water_have_their_lines(void **state)
     assert_int_equal(told.error.code, 422);
 }
 
+static void what_is_lost_at_close_is_told_with_the_last_problem(void **state)
+{
+    struct phos__watch_line line = { .code = PHOS_DIAGNOSTIC_LOST };
+
+    (void)state;
+    line.losses[PHOS__LOSS_CLOSED] = 7;
+    assert_string_equal(say(&line, "cannot connect").error.text,
+                        "events lost: 7 at close");
+    line.is_failing = true;
+    assert_string_equal(say(&line, "cannot connect").error.text,
+                        "events lost: 7 at close; the last problem was: "
+                        "cannot connect");
+    line.losses[PHOS__LOSS_CLOSED] = 0;
+    line.losses[PHOS__LOSS_AGE] = 7;
+    assert_string_equal(say(&line, "cannot connect").error.text,
+                        "events lost: 7 too old");
+}
+
 static void every_loss_at_once_still_fits(void **state)
 {
     struct phos__watch_line line = { .code = PHOS_DIAGNOSTIC_LOST };
@@ -296,6 +314,7 @@ int main(void)
         cmocka_unit_test(a_limit_is_told_as_far_as_it_is_known),
         cmocka_unit_test(times_are_told_no_more_exactly_than_they_matter),
         cmocka_unit_test(recovery_losses_and_the_high_water_have_their_lines),
+        cmocka_unit_test(what_is_lost_at_close_is_told_with_the_last_problem),
         cmocka_unit_test(every_loss_at_once_still_fits),
     };
 

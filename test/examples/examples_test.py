@@ -41,10 +41,18 @@ def minimal_puts_its_event_on_record(programs, service):
 
 
 def minimal_says_which_settings_are_missing(programs):
-    done = run(programs.minimal, env=environment())
+    url = {"PHOS_ENDPOINT": "http://127.0.0.1:1"}
+    for missing, given in [("PHOS_ENDPOINT", {}), ("PHOSPHO_API_KEY", url)]:
+        done = run(programs.minimal, env=environment(**given))
+        check_status(done, 1)
+        check(missing in done.stderr, done.stderr)
+
+
+def minimal_says_why_nothing_arrives(programs):
+    done = run(programs.minimal, env=environment(
+        PHOS_ENDPOINT="http://127.0.0.1:1", PHOSPHO_API_KEY="ph_test"))
     check_status(done, 1)
-    check("PHOS_ENDPOINT" in done.stderr, done.stderr)
-    check("PHOSPHO_API_KEY" in done.stderr, done.stderr)
+    check("Connection refused" in done.stderr, done.stderr)
 
 
 def in_cpp(test):
@@ -216,6 +224,7 @@ def who_may_not_read_is_told(programs, service):
 
 ALONE = [
     minimal_says_which_settings_are_missing,
+    minimal_says_why_nothing_arrives,
     a_chat_goes_on_without_a_record,
     a_chat_without_token_counts_leaves_them_out,
     a_chat_that_fails_is_not_logged,
