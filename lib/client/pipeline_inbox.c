@@ -119,8 +119,9 @@ static struct settled settled_below(struct phos__pipeline *pipeline)
     return settled;
 }
 
-/* Whether the ticket has its answer. Where feedback alone is refused, events go
- * on, and are waited for. */
+/* Under the lock: whether the ticket has its answer. Where feedback alone is
+ * refused, events go on, and are waited for; so is the verdict on a key that
+ * was given before the ticket and is not in use yet. */
 static bool settle(const struct phos__pipeline *pipeline,
                    const struct settled *settled, struct phos__ticket *ticket)
 {
@@ -129,7 +130,7 @@ static bool settle(const struct phos__pipeline *pipeline,
         phos__delivery_state(pipeline->delivery) == PHOS_STATE_CONFIG;
 
     ticket->is_done = (int64_t)(settled->all - ticket->target) >= 0;
-    if (!ticket->is_done && events_have_theirs &&
+    if (!ticket->is_done && events_have_theirs && !pipeline->new_credential &&
         phos__pipeline_is_refused(pipeline)) {
         ticket->is_done = true;
         ticket->status = PHOS_E_CONFIG;
